@@ -1,0 +1,166 @@
+/**
+ * What a text says that a tool can use: amounts, documents, phones, postal codes, names. Each reader takes its finds out of
+ * the text before the next one looks, so that a phone number is not also read as a document or an amount.
+ */
+import { isSampleTaxId, normalizePhone, parseDocument } from "../../schema/documents.ts";
+import type { Money } from "../../schema/money.ts";
+import { findNames, PLACES } from "./names.ts";
+import { AMOUNT, readAmount } from "./numbers.ts";
+
+export interface Found<Value> {
+  value: Value;
+  /** Where it stands in the text, in UTF-16 units. */
+  at: number;
+}
+
+export interface TaxId {
+  kind: "cpf" | "cnpj";
+  /** Digits and letters only. */
+  value: string;
+  /** False when the check digits say that a character is wrong. */
+  isValid: boolean;
+}
+
+export interface Reading {
+  /** The text with everything that was read taken out, and as long as before: what is left are words. */
+  words: string;
+  amounts: Found<Money>[];
+  taxIds: Found<TaxId>[];
+  phones: Found<string>[];
+  emails: Found<string>[];
+  /** Random Pix keys (UUIDs). */
+  randomKeys: Found<string>[];
+  /** Pix codes to copy and paste. */
+  pixCodes: Found<string>[];
+  wallets: Found<string>[];
+  postalCodes: Found<string>[];
+  trackingCodes: Found<string>[];
+  names: Found<string>[];
+  dates: Found<string>[];
+  weightsG: Found<number>[];
+  /** What the user wants said to somebody, in the user's words. */
+  messages: Found<string>[];
+  /** Quoted words that are no message of their own. */
+  quotes: Found<string>[];
+}
+
+export function read(text: string): Reading {
+  const from = new Taker(text);
+  const pixCodes = from.take(/000201[^\n]{20,500}?6304[0-9A-F]{4}/giu, ([code]) => code);
+  const emails = from.take(/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu, ([email]) => email.toLowerCase());
+  const randomKeys = from.take(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/giu, ([key]) => key.toLowerCase());
+  const wallets = from.take(WALLET, ([address]) => address);
+  const messages = from.takeGroup(SAID, (said) => said.trim());
+  const quotes = from.take(/["“«]([^"”»\n]{2,500})["”»]/gu, (match) => match[1]?.trim());
+  const dates = from.take(/\b(\d{4}-\d{2}-\d{2})\b|\b(\d{2})\/(\d{2})\/(\d{4})\b/gu, isoDate);
+  const trackingCodes = from.take(TRACKING, (match) => (match[1] ?? match[2])?.toUpperCase());
+  const labelled = from.takeGroup(LABELLED_TAX_ID, readTaxId);
+  const formatted = from.take(FORMATTED_TAX_ID, ([document]) => readTaxId(document));
+  const international = from.take(INTERNATIONAL_PHONE, ([number]) => readPhone(number));
+  const postalCodes = from.takeGroup(POSTAL_CODE, (digits) => digits.replace(/\D/g, ""));
+  const national = from.take(NATIONAL_PHONE, ([number]) => readPhone(number));
+  const bare = from.take(/(?<![\d.,$-])\d{10,14}(?![\d,])/gu, ([digits]) => readBareDigits(digits));
+  const amounts = from.take(AMOUNT, readAmount);
+  const weightsG = from.take(/(?<![\p{L}\d.,])(\d{1,3}(?:[.,]\d{1,3})?)\s?(kg|g)(?!\p{L})/giu, readWeight);
+  from.take(PLACES, ([place]) => place);
+  return {
+    pixCodes, emails, randomKeys, wallets, messages, quotes, dates, trackingCodes, postalCodes, amounts, weightsG,
+    taxIds: inOrder([...labelled, ...formatted, ...bare.filter(isTaxIdFound)]),
+    phones: inOrder([...international, ...national, ...bare.filter((found) => typeof found.value === "string")]) as Found<string>[],
+    names: findNames(from.rest),
+    words: from.rest,
+  };
+}
+
+/** Stands in `words` for every character that was read, so that words on either side of a find do not meet. */
+export const TAKEN = "\u0000";
+
+class Taker {
+  rest: string;
+
+  constructor(text: string) {
+    this.rest = text;
+  }
+
+  /** Every match that `read` makes something of, taken out whole. */
+  take<Value>(pattern: RegExp, read: (match: RegExpMatchArray) => Value | undefined): Found<Value>[] {
+    return this.#takeSpans(pattern, (match) => [match[0], read(match)]);
+  }
+
+  /** The same for what stands in the first group that matched: the words around it, such as `CPF`, stay. */
+  takeGroup<Value>(pattern: RegExp, read: (text: string) => Value | undefined): Found<Value>[] {
+    return this.#takeSpans(pattern, (match) => {
+      const group = match.slice(1).find((text) => text !== undefined) ?? "";
+      return [group, read(group)];
+    });
+  }
+
+  #takeSpans<Value>(pattern: RegExp, read: (match: RegExpMatchArray) => [string, Value | undefined]): Found<Value>[] {
+    const found: Found<Value>[] = [];
+    for (const match of [...this.rest.matchAll(pattern)]) {
+      const [span, value] = read(match);
+      if (value === undefined) continue;
+      const at = match.index + match[0].lastIndexOf(span);
+      this.rest = this.rest.slice(0, at) + TAKEN.repeat(span.length) + this.rest.slice(at + span.length);
+      found.push({ value, at });
+    }
+    return found;
+  }
+}
+
+const inOrder = <Value>(found: Found<Value>[]): Found<Value>[] => found.sort((a, b) => a.at - b.at);
+
+/** Ethereum and its kin, Bitcoin, Solana. */
+const WALLET = /\b(?:0x[0-9a-fA-F]{40}|bc1[a-z0-9]{25,60}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[1-9A-HJ-NP-Za-km-z]{32,44})\b/gu;
+
+/** What follows `tell her that`, `saying`, `avise que`: up to the end of the sentence or the next step. */
+const SAID = new RegExp(
+  String.raw`(?:(?<!\p{L})(?:tell|notify|let|message|text|inform|warn|avise|avisa|avisar|avisando|diga|informe|informa|informar|notifique|conte|dile)` +
+    String.raw`(?!\p{L})(?:(?![.;!?](?:\s|$))[^\n;])*?(?<!\p{L})(?:that|que)|(?<!\p{L})(?:saying|dizendo|diciendo)(?:\s(?:that|que))?):?\s+` +
+    String.raw`["“]?((?:(?!${TAKEN}|["”]|,?\s(?:and then|then|e depois|depois|y luego|luego)\s)[^\n;])+?)["”]?` +
+    String.raw`(?=[.!?]?(?:[\s.]*$|[.!?]\s|[\n;"”]|,?\s(?:and then|then|e depois|depois|y luego|luego)\s))`,
+  "giu",
+);
+
+const TRACKING = /\b([A-Z]{2}\d{9}[A-Z]{2})\b|(?:tracking code|código de rastreio|código de rastreamento)[:\s]+([A-Z0-9-]*\d[A-Z0-9-]{4,40})/giu;
+
+/** A number of any length behind its label is a document, if perhaps a wrong one. */
+const LABELLED_TAX_ID =
+  /(?<!\p{L})(?:CPF|CNPJ)(?!\p{L})(?:\s*(?:is|é|es|do cliente|number|número|n[ºo°]?\.?|[:#]))*\s*(\d{3}[ .]\d{3}[ .]\d{3}[ -]\d{2}(?!\d)|[0-9A-Z]{2}[\d.A-Z/-]{3,18}\d(?![\p{L}\d]))/giu;
+const FORMATTED_TAX_ID =
+  /(?<![\p{L}\d.])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}\/[0-9A-Z]{4}-\d{2})(?![\p{L}\d])/giu;
+
+const INTERNATIONAL_PHONE =
+  /\+\d{8,15}(?![\d-])|\+55[\s-]?\(?\d{2}\)?[\s-]?(?:9\s?)?\d{4}[\s-]?\d{4}(?!\d)|\+\d{1,3}(?:[\s-]\(?\d{1,4}\)?){2,4}(?!\d)/gu;
+const NATIONAL_PHONE = /(?<![\d.,$-])\(?\d{2}\)?[\s-]?(?:9\s?)?\d{4}[\s-]\d{4}(?![\d-])/gu;
+
+const POSTAL_CODE =
+  /(?<!\p{L})CEP(?!\p{L})[\s:]*(\d{5}-?\d{3})(?!\d)|(?<![\p{L}\d.,$-])(\d{5}-\d{3})(?![\d-])|(?<!\p{L})(?:to|para|a)\s(\d{8})(?!\d)/giu;
+
+function readTaxId(text: string): TaxId | undefined {
+  const value = text.replace(/[^0-9A-Za-z]/g, "").toUpperCase();
+  const kind = value.length > 11 ? "cnpj" : "cpf";
+  // The server decides whether this project takes the sample, so it is not ours to question.
+  return { kind, value, isValid: isSampleTaxId(value) || parseDocument(value, ["cpf", "cnpj"]).ok };
+}
+
+function readPhone(text: string): string | undefined {
+  const phone = normalizePhone(text, "BR");
+  return phone.ok ? phone.value : undefined;
+}
+
+/** Without punctuation, a CPF and a mobile number are both eleven digits; the check digits tell them apart. */
+function readBareDigits(digits: string): TaxId | string | undefined {
+  const document = parseDocument(digits, ["cpf", "cnpj"]);
+  if (document.ok || isSampleTaxId(digits)) return readTaxId(digits);
+  const phone = normalizePhone(digits, "BR");
+  if (phone.ok) return phone.value;
+  return digits.length === 11 || digits.length === 14 ? readTaxId(digits) : undefined;
+}
+
+const isTaxIdFound = (found: Found<TaxId | string>): found is Found<TaxId> => typeof found.value === "object";
+
+const isoDate = ([, iso, day, month, year]: RegExpMatchArray): string => iso ?? `${year}-${month}-${day}`;
+
+const readWeight = ([, figure = "", unit = ""]: RegExpMatchArray): number =>
+  Math.round(Number(figure.replace(",", ".")) * (unit.toLowerCase() === "kg" ? 1000 : 1));

@@ -1,0 +1,414 @@
+/**
+ * The stand-in for Asaas: customers, Pix charges with their codes, refunds, and transfers to Pix keys; its webhooks
+ * carry the token of the account. What it leaves out is in README.md.
+ */
+import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
+import { fromDecimal, toDecimal } from "../../schema/money.ts";
+import { buildDynamicCode } from "../../schema/pix/brcode.ts";
+import { makeEndToEndId, parsePixKey } from "../../schema/pix/keys.ts";
+import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
+import { qrPng } from "./qr-png.ts";
+import { calendarDay, wallTime } from "./sao-paulo.ts";
+
+export const asaasTwin: TwinDefinition = {
+  id: "asaas",
+  hosts: ["api.asaas.com", "api-sandbox.asaas.com"],
+  magic: {
+    charge_13: "a charge whose amount ends in 13 centavos is refused: 400 invalid_value",
+    charge_14: "a charge whose amount ends in 14 centavos is never paid",
+    charge_15: "a charge whose amount ends in 15 centavos becomes overdue and is never paid",
+    charge_16: "a charge whose amount ends in 16 centavos becomes overdue, then is paid late",
+    charge_17: "a charge whose amount ends in 17 centavos is paid, then refunded",
+    transfer_13: "a transfer whose amount ends in 13 centavos is refused: 400 insufficient_balance",
+    transfer_14: "a transfer whose amount ends in 14 centavos stays pending",
+    transfer_18: "a transfer whose amount ends in 18 centavos is taken, then fails",
+    transfer_19: "a transfer whose amount ends in 19 centavos is refused as identical to a recent one: 409",
+  },
+  create: (context) => new AsaasTwin(context),
+};
+
+/** What becomes of a charge or transfer, a status every `settleAfterMs`, by the last two digits of its amount. */
+const lives: Record<Kind, Record<string, readonly string[]>> = {
+  payment: { usual: ["RECEIVED"], 14: [], 15: ["OVERDUE"], 16: ["OVERDUE", "RECEIVED"], 17: ["RECEIVED", "REFUNDED"] },
+  transfer: { usual: ["DONE"], 14: [], 18: ["FAILED"] },
+};
+
+/** What Asaas keeps of a Pix charge here; a contract decides the true figure. */
+const PIX_FEE_MINOR = 199n;
+/** The identification of Asaas in the payment system. */
+const ISPB = "19540550";
+const PAGE_ROWS_DEFAULT = 10;
+const PAGE_ROWS_MAX = 100;
+
+interface Account {
+  id: string;
+  webhookUrl: string;
+  webhookToken: string;
+}
+
+type Kind = "payment" | "transfer";
+type Json = Record<string, unknown>;
+
+/** A charge or transfer as it is answered. */
+interface Wire extends Json {
+  id: string;
+  status: string;
+  value: number;
+}
+
+interface Stored {
+  createdAtMs: number;
+  /** The statuses ahead of it, and how many it has been through. */
+  life: readonly string[];
+  lived: number;
+  wire: Wire;
+}
+
+/** Where one is stored; part of every step. */
+interface Place {
+  kind: Kind;
+  accountId: string;
+  id: string;
+}
+
+interface Call {
+  account: Account;
+  /** The id in the path. */
+  id: string;
+  query: URLSearchParams;
+  body: Json;
+}
+
+class AsaasTwin implements Twin {
+  readonly #context: TwinContext;
+
+  constructor(context: TwinContext) {
+    this.#context = context;
+  }
+
+  async openAccount({ webhookUrl }: { webhookUrl: string }): Promise<TwinAccount> {
+    const key = `$aact_hmlg_${randomBytes(72).toString("base64url")}`;
+    const account: Account = { id: randomUUID(), webhookUrl, webhookToken: randomBytes(24).toString("base64url") };
+    await this.#context.store.put(`account/${account.id}`, account);
+    await this.#context.store.put(`key/${hash(key)}`, account);
+    return { credentials: { api_key: key }, settings: {}, webhookSecret: account.webhookToken };
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    try {
+      return Response.json(await this.#answer(request));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { status, code, message } = error;
+      return Response.json({ errors: [{ code, description: message }] }, { status });
+    }
+  }
+
+  async #answer(request: Request): Promise<unknown> {
+    const { pathname, searchParams: query } = new URL(request.url);
+    const account = await this.#authenticate(request.headers.get("access_token"));
+    const path = pathname.replace(/^(?:\/api)?\/v3/, "");
+    for (const { method, pattern, handle } of this.#routes) {
+      const match = request.method === method && pattern.exec(path);
+      if (match) return handle({ account, id: match[1] ?? "", query, body: await bodyOf(request) });
+    }
+    throw notFound();
+  }
+
+  async #authenticate(key: string | null): Promise<Account> {
+    if (!key) throw new Refused(401, "access_token_not_found", "O cabeçalho access_token é obrigatório.");
+    if (!key.startsWith("$aact_")) throw new Refused(401, "invalid_access_token_format", "O formato não é de chave.");
+    const account = await this.#context.store.get<Account>(`key/${hash(key)}`);
+    if (!account) throw new Refused(401, "invalid_access_token", "A chave de API é inválida.");
+    return account;
+  }
+
+  readonly #routes: { method: string; pattern: RegExp; handle: (call: Call) => Promise<unknown> }[] = [
+    { method: "GET", pattern: /^\/customers$/, handle: (call) => this.#listCustomers(call) },
+    { method: "POST", pattern: /^\/customers$/, handle: (call) => this.#createCustomer(call) },
+    { method: "GET", pattern: /^\/payments$/, handle: (call) => this.#listPayments(call) },
+    { method: "POST", pattern: /^\/payments$/, handle: (call) => this.#createPayment(call) },
+    { method: "GET", pattern: /^\/payments\/([^/]+)$/, handle: (call) => this.#find(placeOf("payment", call)) },
+    { method: "GET", pattern: /^\/payments\/([^/]+)\/pixQrCode$/, handle: (call) => this.#pixQrCode(call) },
+    { method: "POST", pattern: /^\/payments\/([^/]+)\/refund$/, handle: (call) => this.#refund(call) },
+    { method: "GET", pattern: /^\/transfers$/, handle: (call) => this.#listTransfers(call) },
+    { method: "POST", pattern: /^\/transfers$/, handle: (call) => this.#createTransfer(call) },
+    { method: "GET", pattern: /^\/transfers\/([^/]+)$/, handle: (call) => this.#find(placeOf("transfer", call)) },
+  ];
+
+  // Customers
+
+  async #listCustomers({ account, query }: Call): Promise<Json> {
+    const document = query.get("cpfCnpj");
+    const prefix = `customer/${account.id}/${document === null ? "" : `${document}/`}`;
+    return list(await this.#context.store.list(prefix), query);
+  }
+
+  async #createCustomer({ account, body }: Call): Promise<Json> {
+    const { name, cpfCnpj, email = null, mobilePhone = null } = body;
+    if (typeof name !== "string" || name === "") throw invalid("name");
+    const document = parseTaxId(String(cpfCnpj ?? ""), { environment: "test" });
+    if (!document.ok) throw new Refused(400, "invalid_object", "O CPF/CNPJ informado é inválido.");
+    if (mobilePhone !== null && !/^\d{10,11}$/.test(String(mobilePhone))) throw invalid("mobilePhone");
+    const id = `cus_${String(await this.#context.store.next("customer")).padStart(12, "0")}`;
+    const customer = {
+      object: "customer", id, dateCreated: calendarDay(this.#now()), name, email, mobilePhone,
+      cpfCnpj: document.value, personType: document.kind === "cpf" ? "FISICA" : "JURIDICA", deleted: false,
+    };
+    await this.#context.store.put(`customer/${account.id}/${document.value}/${id}`, customer);
+    await this.#context.store.put(`customer-id/${account.id}/${id}`, true);
+    return customer;
+  }
+
+  // Charges
+
+  async #createPayment({ account, body }: Call): Promise<Json> {
+    const { customer, billingType, value, dueDate, description = null, externalReference = null } = body;
+    const isKnown = await this.#context.store.get(`customer-id/${account.id}/${String(customer)}`);
+    if (!isKnown) throw invalid("customer");
+    if (billingType !== "PIX") throw invalid("billingType");
+    const cents = centsOf(value);
+    const today = calendarDay(this.#now());
+    const isDay = /^\d{4}-\d{2}-\d{2}$/.test(String(dueDate));
+    if (!isDay || String(dueDate) < today) throw invalid("dueDate");
+    if (ending(cents) === "13") throw invalid("value");
+
+    const code = lowerCode(16);
+    return this.#add({ kind: "payment", accountId: account.id }, {
+      object: "payment", id: `pay_${code}`, dateCreated: today, customer, value: Number(value),
+      netValue: reais(cents > PIX_FEE_MINOR ? cents - PIX_FEE_MINOR : 0n), originalValue: null, interestValue: null,
+      description, billingType, pixTransaction: null, status: "PENDING", dueDate, originalDueDate: dueDate,
+      paymentDate: null, clientPaymentDate: null, installmentNumber: null,
+      invoiceUrl: `https://sandbox.asaas.com/i/${code}`, externalReference, deleted: false, creditDate: null,
+      estimatedCreditDate: null, transactionReceiptUrl: null, bankSlipUrl: null, refunds: null,
+    });
+  }
+
+  async #listPayments({ account, query }: Call): Promise<Json> {
+    const reference = query.get("externalReference");
+    const rows = newestFirst(await this.#context.store.list<Stored>(`payment/${account.id}/`));
+    return list(rows.filter((row) => reference === null || row["externalReference"] === reference), query);
+  }
+
+  async #pixQrCode(call: Call): Promise<Json> {
+    const payment = await this.#find(placeOf("payment", call));
+    const payload = buildDynamicCode({
+      location: `pix-h.asaas.com/qr/cobv/${hash(payment.id).slice(0, 32)}`,
+      amountMinor: centsOf(payment.value),
+      merchantName: "Loja de Teste",
+      merchantCity: "Joinville",
+    });
+    const [year = "", rest = ""] = String(payment["dueDate"]).split(/(?<=^\d{4})/);
+    const expirationDate = `${Number(year) + 1}${rest} 23:59:59`;
+    const encodedImage = qrPng(payload).toString("base64");
+    return { encodedImage, payload, expirationDate, description: payment["description"] };
+  }
+
+  async #refund(call: Call): Promise<Json> {
+    const place = placeOf("payment", call);
+    const paid = await this.#find(place);
+    if (paid.status !== "RECEIVED") throw new Refused(400, "invalid_action", "A cobrança não foi recebida.");
+    const wanted = call.body["value"] === undefined ? unrefunded(paid) : centsOf(call.body["value"]);
+    if (wanted > unrefunded(paid)) throw invalid("value");
+    const { description = null } = call.body;
+    const refund = { dateCreated: wallTime(this.#now()), status: "DONE", value: reais(wanted), description };
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
+      stored.wire.status === "RECEIVED" && wanted <= unrefunded(stored.wire)
+        ? { ...stored, wire: withRefund(stored.wire, refund) }
+        : stored);
+    if (!changed) throw notFound();
+    const event = changed.wire.status === "REFUNDED" ? "PAYMENT_REFUNDED" : "PAYMENT_PARTIALLY_REFUNDED";
+    await this.#schedule({ name: "notify", ...place, event, ordinal: refundsOf(changed.wire).length }, 0);
+    return changed.wire;
+  }
+
+  // Transfers
+
+  async #createTransfer({ account, body }: Call): Promise<Json> {
+    const { value, pixAddressKey, pixAddressKeyType, operationType = "PIX" } = body;
+    const { description = null, externalReference = null } = body;
+    const cents = centsOf(value);
+    if (operationType !== "PIX") throw invalid("operationType");
+    if (!isKeyOf(String(pixAddressKeyType), String(pixAddressKey ?? ""))) throw invalid("pixAddressKey");
+    if (ending(cents) === "13") throw new Refused(400, "insufficient_balance", "Saldo insuficiente.");
+    if (ending(cents) === "19") throw new Refused(409, "conflict", "Há uma transferência idêntica recente.");
+
+    const today = calendarDay(this.#now());
+    return this.#add({ kind: "transfer", accountId: account.id }, {
+      object: "transfer", id: randomUUID(), dateCreated: today, status: "PENDING", effectiveDate: null,
+      endToEndIdentifier: null, type: "BANK_ACCOUNT", value: Number(value), netValue: Number(value), transferFee: 0,
+      scheduleDate: today, authorized: true, failReason: null, transactionReceiptUrl: null, externalReference,
+      operationType, description, bankAccount: { pixAddressKey },
+    });
+  }
+
+  /** By day only, as documented: a filter by `externalReference` is passed over. */
+  async #listTransfers({ account, query }: Call): Promise<Json> {
+    const since = query.get("dateCreatedLe[ge]") ?? "";
+    const until = query.get("dateCreatedLe[le]") ?? "9999-12-31";
+    const rows = newestFirst(await this.#context.store.list<Stored>(`transfer/${account.id}/`));
+    const isWithin = ({ dateCreated }: Json) => String(dateCreated) >= since && String(dateCreated) <= until;
+    return list(rows.filter(isWithin), query);
+  }
+
+  // Life cycle
+
+  async run(step: TwinStep): Promise<void> {
+    const place = { kind: step["kind"] as Kind, accountId: String(step["accountId"]), id: String(step["id"]) };
+    if (step.name === "notify") return this.#notify(place, String(step["event"]), Number(step["ordinal"]));
+    const index = Number(step["index"]);
+    const now = this.#now();
+    const moved = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
+      stored.lived === index  ? arrive(stored, place.kind, now) : stored);
+    // A repeat finds the status reached, and tells it again under the same event id.
+    if (moved?.lived !== index + 1 || moved.wire.status !== moved.life[index]) return;
+    await this.#notify(place, `${place.kind.toUpperCase()}_${moved.wire.status}`, 0);
+  }
+
+  async #add(at: Omit<Place, "id">, wire: Wire): Promise<Wire> {
+    const place: Place = { ...at, id: wire.id };
+    const life = lives[at.kind][ending(centsOf(wire.value))] ?? lives[at.kind]["usual"] ?? [];
+    const stored: Stored = { createdAtMs: this.#now().getTime(), life, lived: 0, wire };
+    await this.#context.store.put(keyOf(place), stored);
+    await this.#schedule({ name: "notify", ...place, event: `${at.kind.toUpperCase()}_CREATED`, ordinal: 0 }, 0);
+    for (const index of life.keys()) await this.#schedule({ name: "live", ...place, index }, index + 1);
+    return wire;
+  }
+
+  /** `ordinal` tells apart events of one name about one object. */
+  async #notify(place: Place, event: string, ordinal: number): Promise<void> {
+    const account = await this.#context.store.get<Account>(`account/${place.accountId}`);
+    const stored = await this.#context.store.get<Stored>(keyOf(place));
+    if (!account || !stored) return;
+    const unique = hash(`${event} ${place.id} ${ordinal}`);
+    await this.#context.deliver({
+      url: account.webhookUrl,
+      headers: { "content-type": "application/json", "asaas-access-token": account.webhookToken },
+      body: JSON.stringify({
+        id: `evt_${unique.slice(0, 32)}&${Number.parseInt(unique.slice(32, 40), 16)}`,
+        event,
+        dateCreated: wallTime(this.#now()),
+        account: { id: account.id, ownerId: null },
+        [place.kind]: stored.wire,
+      }),
+    });
+  }
+
+  async #find(place: Place): Promise<Wire> {
+    const stored = await this.#context.store.get<Stored>(keyOf(place));
+    if (!stored) throw notFound();
+    return stored.wire;
+  }
+
+  #schedule(step: TwinStep, rests: number): Promise<void> {
+    return this.#context.store.schedule(step, new Date(this.#now().getTime() + rests * this.#context.settleAfterMs));
+  }
+
+  #now(): Date {
+    return this.#context.clock.now();
+  }
+}
+
+/** A refusal on its way out of a handler. */
+class Refused extends Error {
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, description: string) {
+    super(description);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const invalid = (field: string): Refused => new Refused(400, `invalid_${field}`, `O campo ${field} é inválido.`);
+const notFound = (): Refused => new Refused(404, "not_found", "O recurso não existe.");
+
+async function bodyOf(request: Request): Promise<Json> {
+  const text = await request.text();
+  try {
+    return text === "" ? {} : (JSON.parse(text) as Json);
+  } catch {
+    throw new Refused(400, "invalid_json", "O corpo da requisição não é um JSON válido.");
+  }
+}
+
+const placeOf = (kind: Kind, { account, id }: Call): Place => ({ kind, accountId: account.id, id });
+const keyOf = ({ kind, accountId, id }: Place): string => `${kind}/${accountId}/${id}`;
+
+const newestFirst = (rows: Stored[]): Wire[] =>
+  rows.sort((a, b) => b.createdAtMs - a.createdAtMs).map(({ wire }) => wire);
+
+function list(rows: readonly unknown[], query: URLSearchParams): Json {
+  const limit = Math.min(Number(query.get("limit") ?? PAGE_ROWS_DEFAULT), PAGE_ROWS_MAX);
+  const offset = Number(query.get("offset") ?? 0);
+  const data = rows.slice(offset, offset + limit);
+  return { object: "list", hasMore: offset + data.length < rows.length, totalCount: rows.length, limit, offset, data };
+}
+
+/** Whether nothing but time has moved it: a charge refunded through the API leaves its life. */
+const isOnItsWay = ({ life, lived, wire }: Stored): boolean =>
+  wire.status === (lived === 0 ? "PENDING" : life[lived - 1]);
+
+function arrive(stored: Stored, kind: Kind, now: Date): Stored {
+  const { life, lived, wire } = stored;
+  const status = life[lived] ?? wire.status;
+  const changes = kind === "payment" ? paymentChanges(wire, status, now) : transferChanges(wire, status, now);
+  return { ...stored, lived: lived + 1, wire: { ...wire, status, ...changes } };
+}
+
+function paymentChanges({ value }: Wire, status: string, now: Date): Json {
+  if (status === "REFUNDED") {
+    return { refunds: [{ dateCreated: wallTime(now), status: "DONE", value, description: null }] };
+  }
+  if (status !== "RECEIVED") return {};
+  const today = calendarDay(now);
+  return {
+    paymentDate: today, clientPaymentDate: today, creditDate: today, estimatedCreditDate: today,
+    pixTransaction: randomUUID(), transactionReceiptUrl: receiptUrl(),
+  };
+}
+
+function transferChanges({ id }: Wire, status: string, now: Date): Json {
+  if (status === "FAILED") return { failReason: "A instituição de destino recusou a transferência." };
+  if (status !== "DONE") return {};
+  const unique = id.replaceAll("-", "").slice(0, 11);
+  return {
+    effectiveDate: calendarDay(now),
+    endToEndIdentifier: makeEndToEndId({ ispb: ISPB, at: now, unique }),
+    transactionReceiptUrl: receiptUrl(),
+  };
+}
+
+const receiptUrl = (): string => `https://sandbox.asaas.com/comprovantes/${randomInt(10 ** 12)}`;
+
+function isKeyOf(type: string, key: string): boolean {
+  // How Asaas wants a phone is not documented: with +55 or without.
+  if (type === "PHONE") return normalizePhone(key, "BR").ok;
+  const parsed = parsePixKey(key);
+  return parsed.ok && parsed.kind.toUpperCase() === type;
+}
+
+function centsOf(value: unknown): bigint {
+  const cents = typeof value === "number" ? fromDecimal(value, "BRL") : undefined;
+  if (cents === undefined || cents <= 0n) throw invalid("value");
+  return cents;
+}
+
+const reais = (amountMinor: bigint): number => Number(toDecimal({ amountMinor, currency: "BRL" }));
+const ending = (cents: bigint): string => String(cents % 100n).padStart(2, "0");
+
+const refundsOf = (wire: Wire): { value: number }[] => (wire["refunds"] as { value: number }[] | null) ?? [];
+
+const unrefunded = (wire: Wire): bigint =>
+  refundsOf(wire).reduce((left, { value }) => left - centsOf(value), centsOf(wire.value));
+
+function withRefund(wire: Wire, refund: { value: number }): Wire {
+  const refunded = { ...wire, refunds: [...refundsOf(wire), refund] };
+  return { ...refunded, status: unrefunded(refunded) === 0n ? "REFUNDED" : wire.status };
+}
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+const LOWER = "abcdefghijklmnopqrstuvwxyz0123456789";
+const lowerCode = (length: number): string => Array.from({ length }, () => LOWER[randomInt(LOWER.length)]).join("");

@@ -1,0 +1,155 @@
+/**
+ * The one HTTP client of all adapters. It knows two kinds of request: `ask`, which changes nothing that matters and may be
+ * repeated, and `act`, which has the effect and is sent once. What comes back is a parsed body, or one of four
+ * errors that say how much is known (`provider.ts`).
+ */
+import { z } from "zod";
+import { NotReached, OutcomeUnknown, Rejected, Unanswered, type CallContext, type Fetch } from "./provider.ts";
+
+/** A provider that has not answered by then is not waited for. */
+export const REQUEST_TIMEOUT_MS = 20_000;
+/** No answer we read is near this; a longer one is refused rather than buffered. */
+export const RESPONSE_BYTES_MAX = 2_000_000;
+
+export interface RequestSpec {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Appended to the base URL, or absolute (a provider with a second host). */
+  path: string;
+  query?: Record<string, string | undefined>;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export interface HttpClient {
+  /** A request without effect. Throws Rejected, or Unanswered when asking again is the only way to know. */
+  ask<Schema extends z.ZodType>(spec: RequestSpec, answer: Schema, call: CallContext): Promise<z.output<Schema>>;
+  /** The request with the effect. Throws Rejected (definite), NotReached (never left) or OutcomeUnknown. */
+  act<Schema extends z.ZodType>(spec: RequestSpec, answer: Schema, call: CallContext): Promise<z.output<Schema>>;
+}
+
+export interface HttpOptions {
+  provider: string;
+  baseUrl: string;
+  fetch: Fetch;
+  headers?: Record<string, string>;
+  /** Signs each request as it is about to be sent; may add headers. The body is the exact text that goes out. */
+  sign?: (request: { method: string; url: URL; body: string }) => Record<string, string>;
+  timeoutMs?: number;
+}
+
+export function httpClient(options: HttpOptions): HttpClient {
+  return {
+    async ask(spec, answer, call) {
+      try {
+        return parse(await send(options, spec, call), answer);
+      } catch (error) {
+        if (error instanceof Rejected && error.status < 500) throw error;
+        throw new Unanswered(`${options.provider}: ${reason(error)}`, { cause: error });
+      }
+    },
+    async act(spec, answer, call) {
+      const actedBefore = call.acted;
+      call.acted = true;
+      try {
+        return parse(await send(options, spec, call), answer);
+      } catch (error) {
+        const definite = neverLeft(error) || (error instanceof Rejected && isDefinite(error.status));
+        if (!definite) throw new OutcomeUnknown(`${options.provider}: ${reason(error)}`, { cause: error });
+        call.acted = actedBefore;
+        if (error instanceof Rejected) throw error;
+        throw new NotReached(`${options.provider}: ${reason(error)}`, { cause: error });
+      }
+    },
+  };
+}
+
+/** Refusals that promise nothing was done. A 408, a 425 and every 5xx promise nothing, nor does a redirect. */
+const isDefinite = (status: number): boolean => status >= 400 && status < 500 && status !== 408 && status !== 425;
+
+/**
+ * Whether an error of `fetch` shows that no byte of the request left: an allow-list; whatever is not on it may have left.
+ * Source: Node.js `errno` and `ERR_TLS_*` codes, OpenSSL verify codes, undici 7 error codes.
+ */
+export function neverLeft(error: unknown): boolean {
+  const codes = new Set<unknown>();
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    codes.add((at as { code?: unknown }).code);
+    if (at instanceof AggregateError) at.errors.forEach((inner: unknown) => codes.add((inner as { code?: unknown }).code));
+  }
+  codes.delete(undefined);
+  return codes.size > 0 && [...codes].every((code) => NEVER_LEFT.has(code));
+}
+
+const NEVER_LEFT = new Set<unknown>([
+  "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT",
+  "ERR_TLS_CERT_ALTNAME_INVALID", "CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+]);
+
+interface Answer {
+  status: number;
+  text: string;
+}
+
+async function send(options: HttpOptions, spec: RequestSpec, call: CallContext): Promise<Answer> {
+  const url = new URL(/^https?:/.test(spec.path) ? spec.path : options.baseUrl + spec.path);
+  for (const [name, value] of Object.entries(spec.query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
+  const body = spec.body === undefined ? "" : JSON.stringify(spec.body);
+  const request = new Request(url, {
+    method: spec.method,
+    headers: {
+      accept: "application/json",
+      "user-agent": "codespar-server",
+      ...(body && { "content-type": "application/json" }),
+      ...options.headers,
+      ...spec.headers,
+      ...options.sign?.({ method: spec.method, url, body }),
+    },
+    ...(body && { body }),
+    redirect: "manual",
+    signal: AbortSignal.any([AbortSignal.timeout(options.timeoutMs ?? REQUEST_TIMEOUT_MS), ...(call.signal ? [call.signal] : [])]),
+  });
+  const response = await options.fetch(request);
+  const text = await boundedText(response);
+  if (!response.ok) throw new Rejected(options.provider, response.status, jsonOrText(text));
+  return { status: response.status, text };
+}
+
+function parse<Schema extends z.ZodType>(answer: Answer, schema: Schema): z.output<Schema> {
+  const body: unknown = answer.text === "" ? {} : JSON.parse(answer.text);
+  return schema.parse(body);
+}
+
+async function boundedText(response: Response): Promise<string> {
+  if (!response.body) return "";
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > RESPONSE_BYTES_MAX) throw new Error(`the answer is larger than ${RESPONSE_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.slice(0, 500);
+  }
+}
+
+/** Why, in words that hold no secret: URLs may carry credentials, so messages of the network stack are reduced to their code. */
+function reason(error: unknown): string {
+  if (error instanceof Rejected) return `answered ${error.status}`;
+  if (error instanceof z.ZodError) return `its answer lacks ${error.issues[0]?.path.join(".") || "a known shape"}`;
+  if (error instanceof SyntaxError) return "its answer is not JSON";
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const code = (at as { code?: unknown }).code;
+    if (typeof code === "string") return code;
+    if (at.name === "TimeoutError") return "no answer in time";
+    if (at.name === "AbortError") return "the call was cancelled";
+  }
+  return error instanceof Error && /larger than/.test(error.message) ? error.message : "no readable answer";
+}

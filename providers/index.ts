@@ -1,0 +1,23 @@
+/** Every provider we speak to, and its twin. A new one is a folder and a line in each list. */
+import { asaas } from "./asaas/index.ts";
+import { asaasTwin } from "./asaas/twin.ts";
+import { bitso } from "./bitso/index.ts";
+import { bitsoTwin } from "./bitso/twin.ts";
+import { melhorEnvio } from "./melhor-envio/index.ts";
+import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
+import { nfeIo } from "./nfe-io/index.ts";
+import { nfeIoTwin } from "./nfe-io/twin.ts";
+import { persona } from "./persona/index.ts";
+import { personaTwin } from "./persona/twin.ts";
+import type { ProviderDefinition } from "./provider.ts";
+import type { TwinDefinition } from "./twin.ts";
+import { zApi } from "./z-api/index.ts";
+import { zApiTwin } from "./z-api/twin.ts";
+
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, nfeIo, persona, zApi];
+
+export const twins: readonly TwinDefinition[] = [asaasTwin, bitsoTwin, melhorEnvioTwin, nfeIoTwin, personaTwin, zApiTwin];
+
+const byId = new Map(providers.map((provider) => [provider.id, provider]));
+
+export const providerById = (id: string): ProviderDefinition | undefined => byId.get(id);

@@ -1,0 +1,119 @@
+/**
+ * The one way out to real hosts: a `Fetch` over undici's Agent. It follows no redirect and sends nothing twice; an error
+ * keeps the code of the layer it came from, because `http.ts` tells by the code whether a request may have left.
+ */
+import { isIP, type LookupFunction } from "node:net";
+import { Readable } from "node:stream";
+import { Agent, type Dispatcher } from "undici";
+import type { Fetch } from "./provider.ts";
+
+/** Name, TCP and TLS together; a host that takes longer is not there. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** Idle connections are let go before the middleboxes on the way forget them. */
+export const KEEP_ALIVE_MS = 4_000;
+export const CONNECTIONS_PER_HOST_MAX = 50;
+/** A caller's own deadline comes first (`http.ts`); this one ends what has none. */
+export const ANSWER_TIMEOUT_MS = 30_000;
+const HEADER_BYTES_MAX = 32_768;
+
+/** The name that a request to the twins' process carries the real host in. */
+export const TWIN_HOST_HEADER = "x-twin-host";
+
+export interface TransportOptions {
+  tls?: {
+    /** PEM. Our own certificate and key, for hosts that ask for one. */
+    cert?: string;
+    key?: string;
+    /** PEM. Trusted instead of the public authorities, not beside them. */
+    ca?: string;
+  };
+  /** Every connection goes to this address, whatever the host's name says; certificates are still checked for the name. */
+  pinnedAddress?: string;
+  connectTimeoutMs?: number;
+}
+
+export interface Transport extends Fetch {
+  /** Ends idle connections at once and the others when their requests end. */
+  close(): Promise<void>;
+}
+
+export function liveFetch(options: TransportOptions = {}): Transport {
+  const agent = newAgent(options);
+  const send = (request: Request) => exchange(agent, request, options.pinnedAddress);
+  return Object.assign(send, { close: () => agent.close() });
+}
+
+/** Sends a request meant for a provider's host to the process that hosts the twins, and trusts nobody but it. */
+export function twinsFetch(twinsUrl: string, caPem: string): Transport {
+  const live = liveFetch({ tls: { ca: caPem } });
+  const send = async (request: Request) => {
+    const { host, pathname, search } = new URL(request.url);
+    const headers = new Headers(request.headers);
+    headers.set(TWIN_HOST_HEADER, host);
+    const { method, signal } = request;
+    const body = await bodyOf(request);
+    return live(new Request(new URL(twinsUrl).origin + pathname + search, { method, headers, signal, ...(body && { body }) }));
+  };
+  return Object.assign(send, { close: () => live.close() });
+}
+
+function newAgent({ tls, pinnedAddress, connectTimeoutMs = CONNECT_TIMEOUT_MS }: TransportOptions): Agent {
+  return new Agent({
+    connections: CONNECTIONS_PER_HOST_MAX,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    headersTimeout: ANSWER_TIMEOUT_MS,
+    bodyTimeout: ANSWER_TIMEOUT_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    allowH2: false,
+    connect: { timeout: connectTimeoutMs, ...tls, ...(pinnedAddress !== undefined && { lookup: always(pinnedAddress) }) },
+  });
+}
+
+const always = (address: string): LookupFunction => {
+  const family = isIP(address);
+  return (_hostname, { all }, found) => (all ? found(null, [{ address, family }]) : found(null, address, family));
+};
+
+/**
+ * Requests on their way. Node holds what leads from a caller's signal to `request.signal` only weakly, so that a request
+ * nobody else refers to is collected, and its caller's deadline never comes (seen on Node 20.20).
+ */
+const underWay = new Set<Request>();
+
+async function exchange(agent: Agent, request: Request, pinnedAddress: string | undefined): Promise<Response> {
+  request.signal.throwIfAborted();
+  const url = new URL(request.url);
+  // An address in place of a name is never looked up, so it would pass the pin by.
+  const literal = url.hostname.replace(/^\[|\]$/g, "");
+  if (pinnedAddress !== undefined && isIP(literal) && literal !== pinnedAddress) throw new Error("the host is not the pinned address");
+  underWay.add(request);
+  const isOver = () => void underWay.delete(request);
+  try {
+    const answer = await agent.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: request.method as Dispatcher.HttpMethod,
+      headers: { "accept-encoding": "identity", ...Object.fromEntries(request.headers) },
+      body: (await bodyOf(request)) ?? null,
+      signal: request.signal,
+    });
+    answer.body.once("close", isOver);
+    return await toResponse(answer);
+  } catch (error) {
+    isOver();
+    throw error;
+  }
+}
+
+async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return request.body ? new Uint8Array(await request.arrayBuffer()) : undefined;
+}
+
+async function toResponse({ statusCode: status, headers, body }: Dispatcher.ResponseData): Promise<Response> {
+  const pairs = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, one] as [string, string]));
+  const bodiless = status === 204 || status === 205 || status === 304;
+  if (bodiless) await body.dump();
+  return new Response(bodiless ? null : (Readable.toWeb(body) as ReadableStream<Uint8Array>), { status, headers: pairs });
+}

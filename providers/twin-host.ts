@@ -1,0 +1,557 @@
+/**
+ * What every twin shows, so that a twin file holds only its company: a log of what it received, faults it is told to show,
+ * and webhooks delivered until they are taken. It opens no socket: requests come in through `fetch`, webhooks leave through
+ * the injected `send`. What must survive a crash (a twin's state, a webhook not yet taken) is in the twin's store; faults
+ * and logs belong to this process and end with it.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { z } from "zod";
+import type { Clock } from "../schema/clock.ts";
+import type { Fetch } from "./provider.ts";
+import type { Twin, TwinAccount, TwinDefinition, TwinStep, TwinStore, TwinWebhook } from "./twin.ts";
+
+export const SETTLE_AFTER_MS = 3_000;
+/** The log forgets the oldest beyond this many, and what is longer than this of a body. */
+export const LOG_ENTRIES_MAX = 1_000;
+export const LOG_BODY_CHARS_MAX = 20_000;
+/** A webhook that is not taken is offered again after 5 s, then after twice as long each time, and given up after this many. */
+export const DELIVERY_ATTEMPTS_MAX = 8;
+export const DELIVERY_BACKOFF_MS = 5_000;
+/** A receiver that has not answered by then has not taken it. */
+export const DELIVERY_TIMEOUT_MS = 10_000;
+/** The step of the host itself; no twin may use the name. */
+export const DELIVER_STEP = "deliver";
+const FAULTS_MAX = 100;
+const SECRETS_MAX = 1_000;
+const HURRIED_STEPS_MAX = 50;
+
+/** What can go wrong with a request. "Applied" means that the twin did what it was asked. */
+export const requestFaults = {
+  refused: "the connection is refused; nothing is applied, nothing is recorded",
+  down: "every matching request is refused until the faults are cleared; webhooks still leave",
+  reset_before: "the connection breaks before anything is applied",
+  reset_after: "applied, then the connection breaks before an answer",
+  error_before: "`status` (503) is answered and nothing applied; 404 on a lookup shows a provider that lags behind",
+  error_after: "applied, then `status` (503) is answered",
+  rate_limited: "429 with Retry-After of `retryAfterSeconds` (30); nothing is applied",
+  truncated: "applied; the answer is half of its JSON",
+  half_answer: "applied; the connection breaks in the middle of the answer",
+  html: "applied; the answer is an HTML page with `status` (200)",
+  slow: "applied; the answer comes after `delayMs` (60000) of the clock",
+  webhook_first: "applied, and every step that follows from it runs, webhooks included, before the answer",
+} as const;
+
+/** What can go wrong with a webhook. */
+export const webhookFaults = {
+  webhook_duplicated: "sent once, and `copies` (1) times more, each `delayMs` (0) after the one before",
+  webhook_dropped: "never sent",
+  webhook_delayed: "sent after `delayMs` (60000)",
+  webhook_held: "sent after the next one, or when the faults are cleared",
+  webhook_forged: "the body is changed after signing: `find` becomes `replaceWith`, or digits change",
+  webhook_unsigned: "without what proves the sender: the headers that are the provider's own, and secrets in the address",
+  webhook_mis_signed: "what proves the sender keeps its shape and has another value, as made with another secret",
+} as const;
+
+export type RequestFaultKind = keyof typeof requestFaults;
+export type WebhookFaultKind = keyof typeof webhookFaults;
+export type FaultKind = RequestFaultKind | WebhookFaultKind;
+
+const regexpText = z.string().max(200).refine(isRegexp, "expected a regular expression");
+
+/** One fault, for the next `times` requests or webhooks that match everything given. */
+export const TwinFault = z.strictObject({
+  kind: z.enum(Object.keys({ ...requestFaults, ...webhookFaults }) as FaultKind[]),
+  times: z.int().min(1).max(1_000).default(1),
+  method: z.string().optional(),
+  path: regexpText.optional().describe("Searched in the path with its query."),
+  body: regexpText.optional(),
+  status: z.int().min(200).max(599).optional(),
+  delayMs: z.int().min(0).max(86_400_000).optional(),
+  retryAfterSeconds: z.int().min(0).max(86_400).optional(),
+  copies: z.int().min(1).max(20).optional(),
+  find: regexpText.optional(),
+  replaceWith: z.string().max(1_000).optional(),
+});
+export type TwinFault = z.input<typeof TwinFault>;
+type ActiveFault = z.output<typeof TwinFault>;
+
+/** A request as it was received, its secrets masked. */
+export interface RecordedRequest {
+  at: string;
+  method: string;
+  host: string;
+  /** With its query. */
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  /** What the caller saw; absent when it saw no answer. */
+  status?: number;
+  fault?: FaultKind;
+  /** Why the twin itself failed: a bug in the twin, answered as a 500. */
+  bug?: string;
+}
+
+/** An attempt to deliver a webhook, or why there was none; its secrets masked. */
+export interface RecordedWebhook {
+  at: string;
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+  attempt: number;
+  /** The receiver's answer; absent when there was none. */
+  status?: number;
+  outcome: "taken" | "not_taken" | "given_up" | "dropped" | "held";
+}
+
+export interface TwinHostOptions {
+  twins: readonly TwinDefinition[];
+  clock: Clock;
+  storeFor(id: string): TwinStore;
+  /** Carries a webhook to its URL. */
+  send(request: Request): Promise<Response>;
+  /** How long the life cycles rest between steps. */
+  settleAfterMs?: number;
+}
+
+export interface TwinHost {
+  /** Finds the twin by the host of the URL. Rejects as the network would: with a `code` in the chain of causes. */
+  fetch: Fetch;
+  openAccount(id: string, input: { webhookUrl: string }): Promise<TwinAccount>;
+  /** Runs a step that came due: the twin's own, or a delivery. */
+  run(id: string, step: TwinStep): Promise<void>;
+  /** Oldest first. */
+  requests(id: string): readonly RecordedRequest[];
+  webhooks(id: string): readonly RecordedWebhook[];
+  setFault(id: string, fault: TwinFault): void;
+  /** Also sends what `webhook_held` held. */
+  clearFaults(id: string): Promise<void>;
+  /**
+   * The same over HTTP, JSON, under `/_twin/<id>/`; whoever mounts it decides who may call it.
+   * `GET requests`, `GET webhooks`, `GET|POST|DELETE faults`, `POST steps/run` (a step), `POST accounts` (`webhookUrl`).
+   */
+  control(request: Request): Promise<Response>;
+}
+
+export function hostTwins(options: TwinHostOptions): TwinHost {
+  const hosted = new Map(options.twins.map((definition) => [definition.id, new HostedTwin(definition, options)]));
+  const byHost = new Map(options.twins.flatMap(({ id, hosts }) => hosts.map((host) => [host, hosted.get(id)!] as const)));
+  const twin = (id: string): HostedTwin => {
+    const found = hosted.get(id);
+    if (!found) throw new Error(`there is no twin ${id}; there are ${[...hosted.keys()].join(", ")}`);
+    return found;
+  };
+  return {
+    fetch: async (request) => {
+      const found = byHost.get(new URL(request.url).host);
+      if (!found) throw networkError("ENOTFOUND");
+      return found.fetch(request);
+    },
+    openAccount: async (id, input) => twin(id).openAccount(input),
+    run: async (id, step) => twin(id).run(step),
+    requests: (id) => [...twin(id).requests],
+    webhooks: (id) => [...twin(id).webhooks],
+    setFault: (id, fault) => twin(id).faults.add(TwinFault.parse(fault)),
+    clearFaults: async (id) => twin(id).clearFaults(),
+    control: (request) => control(hosted, request),
+  };
+}
+
+/** An error of the shape that `fetch` rejects with. */
+export function networkError(code: string): Error {
+  return new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) });
+}
+
+class HostedTwin {
+  readonly faults = new Faults();
+  readonly requests: RecordedRequest[] = [];
+  readonly webhooks: RecordedWebhook[] = [];
+  readonly #clock: Clock;
+  readonly #send: TwinHostOptions["send"];
+  readonly #store: TwinStore;
+  readonly #twin: Twin;
+  readonly #secrets = new Set<string>();
+  #held: DeliverStep[] = [];
+  /** Present while a request with `webhook_first` is served: the steps that follow from it, to be run at once. */
+  readonly #hurried = new AsyncLocalStorage<TwinStep[] | undefined>();
+
+  constructor(definition: TwinDefinition, options: TwinHostOptions) {
+    this.#clock = options.clock;
+    this.#send = options.send;
+    this.#store = options.storeFor(definition.id);
+    this.#twin = definition.create({
+      store: scheduling(this.#store, (step, at) => this.#schedule(step, at)),
+      clock: options.clock,
+      settleAfterMs: options.settleAfterMs ?? SETTLE_AFTER_MS,
+      deliver: (webhook) => this.#deliver(webhook),
+    });
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    request.signal.throwIfAborted();
+    const received = await receive(request);
+    const hurry = this.faults.take(["webhook_first"], received);
+    const fault = this.faults.take(REQUEST_FAULTS, received);
+    if (fault?.kind === "refused" || fault?.kind === "down") throw networkError("ECONNREFUSED");
+    const entry = this.#record(received, fault ?? hurry);
+    const answer = await this.#answer(received, entry, { fault, hurry: hurry !== undefined, request });
+    entry.status = answer.status;
+    return answer;
+  }
+
+  async openAccount(input: { webhookUrl: string }): Promise<TwinAccount> {
+    const account = await this.#twin.openAccount(input);
+    for (const secret of [...Object.values(account.credentials), account.webhookSecret]) {
+      if (secret.length >= 8) this.#secrets.add(secret);
+    }
+    for (const oldest of [...this.#secrets].slice(0, -SECRETS_MAX)) this.#secrets.delete(oldest);
+    return account;
+  }
+
+  async run(step: TwinStep): Promise<void> {
+    if (step.name === DELIVER_STEP) await this.#attempt(step as DeliverStep);
+    else await this.#twin.run(step);
+  }
+
+  async clearFaults(): Promise<void> {
+    this.faults.clear();
+    await this.#release(this.#clock.now());
+  }
+
+  async #answer(
+    received: Received,
+    entry: RecordedRequest,
+    { fault, hurry, request }: { fault: ActiveFault | undefined; hurry: boolean; request: Request },
+  ): Promise<Response> {
+    switch (fault?.kind) {
+      case "reset_before": throw networkError("ECONNRESET");
+      case "error_before": return failing(fault);
+      case "rate_limited": return tooMany(fault);
+    }
+    const answer = await this.#apply(received, entry, hurry);
+    switch (fault?.kind) {
+      case "reset_after": throw networkError("ECONNRESET");
+      case "error_after": return failing(fault);
+      case "truncated": return truncated(answer);
+      case "half_answer": return halfAnswer(answer);
+      case "html": return htmlPage(fault);
+      case "slow": await this.#clock.sleep(fault.delayMs ?? 60_000, request.signal);
+    }
+    request.signal.throwIfAborted();
+    return answer;
+  }
+
+  async #apply(received: Received, entry: RecordedRequest, hurry: boolean): Promise<Response> {
+    try {
+      const following: TwinStep[] | undefined = hurry ? [] : undefined;
+      return await this.#hurried.run(following, async () => {
+        const answer = await this.#twin.fetch(forTwin(received));
+        for (let ran = 0; ran < HURRIED_STEPS_MAX && following?.length; ran++) await this.run(following.shift()!);
+        return answer;
+      });
+    } catch (error) {
+      entry.bug = error instanceof Error ? error.message : String(error);
+      return Response.json({ error: "the twin itself failed; its request log says why" }, { status: 500 });
+    }
+  }
+
+  async #schedule(step: TwinStep, at: Date): Promise<void> {
+    const following = this.#hurried.getStore();
+    if (following) following.push(step);
+    else await this.#store.schedule(step, at);
+  }
+
+  async #deliver(webhook: TwinWebhook): Promise<void> {
+    const { method = "POST" } = webhook;
+    const subject = { method, path: pathOf(webhook.url), body: webhook.body };
+    const { url, body, headers } = misshapen(webhook, this.faults.take(SHAPE_FAULTS, subject));
+    const step: DeliverStep = { name: DELIVER_STEP, method, url, body, headers: JSON.stringify(headers), attempt: 1 };
+    const fault = this.faults.take(DELIVERY_FAULTS, subject);
+    if (fault?.kind === "webhook_dropped") return this.#note(step, "dropped");
+    if (fault?.kind === "webhook_held") {
+      this.#held.push(step);
+      return this.#note(step, "held");
+    }
+    const now = this.#clock.now();
+    if (fault?.kind === "webhook_delayed") await this.#store.schedule(step, later(now, fault.delayMs ?? 60_000));
+    else await this.#schedule(step, now);
+    if (fault?.kind === "webhook_duplicated") {
+      for (let copy = 1; copy <= (fault.copies ?? 1); copy++) await this.#schedule(step, later(now, copy * (fault.delayMs ?? 0)));
+    }
+    await this.#release(later(now, 1));
+  }
+
+  async #release(at: Date): Promise<void> {
+    const held = this.#held;
+    this.#held = [];
+    for (const step of held) await this.#schedule(step, at);
+  }
+
+  async #attempt(step: DeliverStep): Promise<void> {
+    const status = await this.#post(step);
+    if (status !== undefined && status >= 200 && status < 300) return this.#note(step, "taken", status);
+    if (step.attempt >= DELIVERY_ATTEMPTS_MAX) return this.#note(step, "given_up", status);
+    this.#note(step, "not_taken", status);
+    const waitMs = DELIVERY_BACKOFF_MS * 2 ** (step.attempt - 1);
+    await this.#store.schedule({ ...step, attempt: step.attempt + 1 }, later(this.#clock.now(), waitMs));
+  }
+
+  async #post({ url, method, headers, body }: DeliverStep): Promise<number | undefined> {
+    try {
+      const webhook = (signal: AbortSignal) => new Request(url, { method, headers: JSON.parse(headers), body, signal });
+      // Whatever the receiver starts is no consequence of the request being served, although it began inside it.
+      const answer = await within(DELIVERY_TIMEOUT_MS, (signal) => this.#hurried.exit(() => this.#send(webhook(signal))));
+      await answer.body?.cancel();
+      return answer.status;
+    } catch {
+      return undefined; // refused, reset, or no answer in time: not taken, whatever the reason
+    }
+  }
+
+  #record({ method, url, headers, body }: Received, fault: ActiveFault | undefined): RecordedRequest {
+    const entry: RecordedRequest = {
+      at: this.#clock.now().toISOString(),
+      method,
+      host: url.host,
+      path: this.#masked(url.pathname + url.search),
+      headers: this.#maskedHeaders(headers),
+      body: this.#masked(body).slice(0, LOG_BODY_CHARS_MAX),
+      ...(fault && { fault: fault.kind }),
+    };
+    append(this.requests, entry);
+    return entry;
+  }
+
+  #note(step: DeliverStep, outcome: RecordedWebhook["outcome"], status?: number): void {
+    append(this.webhooks, {
+      at: this.#clock.now().toISOString(),
+      method: step.method,
+      url: this.#masked(step.url),
+      headers: this.#maskedHeaders(JSON.parse(step.headers)),
+      body: this.#masked(step.body).slice(0, LOG_BODY_CHARS_MAX),
+      attempt: step.attempt,
+      outcome,
+      ...(status !== undefined && { status }),
+    });
+  }
+
+  #maskedHeaders(headers: Record<string, string>): Record<string, string> {
+    const show = ([name, value]: [string, string]) => [name, SECRET_NAME.test(name) ? masked(value) : this.#masked(value)];
+    return Object.fromEntries(Object.entries(headers).map(show));
+  }
+
+  #masked(text: string): string {
+    const known = [...this.#secrets].reduce((shown, secret) => shown.replaceAll(secret, masked(secret)), text);
+    return known
+      .replace(/(\/tokens?\/|[?&](?:api_?key|\w*token|\w*secret)=)([^/?&#]+)/gi, (_, name, value) => name + masked(value))
+      .replace(/("(?:\w*token|\w*secret|password|api_?key)"\s*:\s*")([^"]*)/gi, (_, name, value) => name + masked(value));
+  }
+}
+
+const REQUEST_FAULTS = (Object.keys(requestFaults) as RequestFaultKind[]).filter((kind) => kind !== "webhook_first");
+const SHAPE_FAULTS = ["webhook_forged", "webhook_unsigned", "webhook_mis_signed"] as const;
+const DELIVERY_FAULTS = ["webhook_duplicated", "webhook_dropped", "webhook_delayed", "webhook_held"] as const;
+
+/** Headers that hold what a log may not show. A signature may be shown: it proves one message and opens nothing. */
+const SECRET_NAME = /authorization|token|secret|password|cookie|api[-_]?key/i;
+
+const masked = (secret: string): string => (secret.length < 16 || secret.startsWith("***") ? "***" : `***${secret.slice(-4)}`);
+
+function append<Entry>(log: Entry[], entry: Entry): void {
+  log.push(entry);
+  if (log.length > LOG_ENTRIES_MAX) log.shift();
+}
+
+const later = (at: Date, ms: number): Date => new Date(at.getTime() + ms);
+
+/** Rejects when the time is up, whether or not `work` heeds its signal. */
+async function within<Value>(ms: number, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  const deadline = new AbortController();
+  const { signal } = deadline;
+  const late = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const timer = setTimeout(() => deadline.abort(), ms);
+  try {
+    return await Promise.race([work(signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A webhook on its way, whole, so that a retry needs nothing but the step. */
+interface DeliverStep extends TwinStep {
+  name: typeof DELIVER_STEP;
+  method: string;
+  url: string;
+  body: string;
+  /** JSON. */
+  headers: string;
+  attempt: number;
+}
+
+class Faults {
+  #active: ActiveFault[] = [];
+
+  add(fault: ActiveFault): void {
+    if (this.#active.length >= FAULTS_MAX) throw new Error(`there are ${FAULTS_MAX} faults already; clear them first`);
+    this.#active.push(fault);
+  }
+
+  list(): readonly ActiveFault[] {
+    return this.#active;
+  }
+
+  clear(): void {
+    this.#active = [];
+  }
+
+  /** The first fault of these kinds that matches; used up by one. */
+  take(kinds: readonly FaultKind[], subject: { method: string; path: string; body: string }): ActiveFault | undefined {
+    const fault = this.#active.find((candidate) => kinds.includes(candidate.kind) && matches(candidate, subject));
+    if (fault && fault.kind !== "down" && --fault.times === 0) this.#active = this.#active.filter((other) => other !== fault);
+    return fault;
+  }
+}
+
+const matches = (fault: ActiveFault, subject: { method: string; path: string; body: string }): boolean =>
+  (fault.method === undefined || fault.method.toUpperCase() === subject.method) &&
+  (fault.path === undefined || new RegExp(fault.path).test(subject.path)) &&
+  (fault.body === undefined || new RegExp(fault.body).test(subject.body));
+
+function isRegexp(text: string): boolean {
+  try {
+    return Boolean(new RegExp(text));
+  } catch {
+    return false;
+  }
+}
+
+interface Received {
+  method: string;
+  url: URL;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+async function receive(request: Request): Promise<Received> {
+  const url = new URL(request.url);
+  const bytes = new Uint8Array(await request.arrayBuffer());
+  const headers = Object.fromEntries(request.headers);
+  return { method: request.method, url, path: url.pathname + url.search, headers, body: new TextDecoder().decode(bytes), bytes };
+}
+
+/** The request without its signal: a caller that stops listening does not stop a provider. */
+const forTwin = ({ method, url, headers, bytes }: Received): Request =>
+  new Request(url, { method, headers, ...(bytes.length > 0 && { body: bytes }) });
+
+function pathOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
+
+const failing = ({ status = 503 }: ActiveFault): Response => Response.json({ error: "a fault of the twin" }, { status });
+
+const tooMany = ({ retryAfterSeconds = 30 }: ActiveFault): Response =>
+  Response.json({ error: "too many requests" }, { status: 429, headers: { "retry-after": String(retryAfterSeconds) } });
+
+const htmlPage = ({ status = 200 }: ActiveFault): Response =>
+  new Response("<!doctype html><title>Error</title><h1>Something went wrong</h1>", {
+    status, headers: { "content-type": "text/html" },
+  });
+
+async function truncated(answer: Response): Promise<Response> {
+  const text = await answer.text();
+  return new Response(text.slice(0, Math.max(1, text.length >> 1)) || "{", { status: wholeStatus(answer), headers: plain(answer) });
+}
+
+async function halfAnswer(answer: Response): Promise<Response> {
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const half = bytes.subarray(0, bytes.length >> 1);
+  const body = new ReadableStream({
+    start: (stream) => stream.enqueue(half),
+    pull: (stream) => stream.error(networkError("ECONNRESET")),
+  }, { highWaterMark: 0 });
+  const headers = { ...plain(answer), "content-length": String(bytes.length + 1) };
+  return new Response(body, { status: wholeStatus(answer), headers });
+}
+
+/** A 204 cannot carry the half of a body. */
+const wholeStatus = ({ status }: Response): number => (status === 204 || status === 304 ? 200 : status);
+
+const plain = ({ headers }: Response): Record<string, string> => {
+  const { "content-length": _length, ...rest } = Object.fromEntries(headers);
+  return rest;
+};
+
+/** `store` with another `schedule`. */
+const scheduling = (store: TwinStore, schedule: TwinStore["schedule"]): TwinStore => ({
+  get: (key) => store.get(key),
+  put: (key, value) => store.put(key, value),
+  update: (key, change) => store.update(key, change),
+  list: (prefix) => store.list(prefix),
+  next: (counter) => store.next(counter),
+  schedule,
+});
+
+function misshapen(webhook: TwinWebhook, fault: ActiveFault | undefined): TwinWebhook {
+  switch (fault?.kind) {
+    case "webhook_forged": return { ...webhook, body: forged(webhook.body, fault) };
+    case "webhook_unsigned": return withProof(webhook, () => undefined);
+    case "webhook_mis_signed": return withProof(webhook, misSigned);
+    default: return webhook;
+  }
+}
+
+/** Changes or removes what proves the sender: the headers that are the provider's own, and secrets in the address. */
+function withProof(webhook: TwinWebhook, change: (value: string) => string | undefined): TwinWebhook {
+  const url = new URL(webhook.url);
+  for (const [name, value] of [...url.searchParams].filter(([name]) => SECRET_NAME.test(name))) {
+    const changed = change(value);
+    if (changed === undefined) url.searchParams.delete(name);
+    else url.searchParams.set(name, changed);
+  }
+  const headers = Object.entries(webhook.headers).map(([name, value]) => [name, isCommon(name) ? value : change(value)] as const);
+  return { ...webhook, url: url.href, headers: Object.fromEntries(headers.filter((pair): pair is [string, string] => pair[1] !== undefined)) };
+}
+
+const isCommon = (name: string): boolean => /^(content-type|content-length|user-agent|accept|host|date)$/i.test(name);
+
+/** Still JSON of the same shape, yet every digit but 0 is another, so that any part a scheme signs is changed. */
+const forged = (body: string, { find, replaceWith = "" }: ActiveFault): string =>
+  find === undefined ? body.replace(/[1-9]/g, (digit) => String((Number(digit) % 9) + 1)) : body.replace(new RegExp(find, "g"), replaceWith);
+
+/** Another letter in the middle of the last word: a base64 text's last one may carry no bits. */
+function misSigned(value: string): string {
+  const word = /[A-Za-z0-9+/]+=*$/.exec(value);
+  if (!word) return `${value}x`;
+  const at = word.index + (word[0].length >> 1);
+  return value.slice(0, at) + (value[at] === "a" ? "b" : "a") + value.slice(at + 1);
+}
+
+const Account = z.strictObject({ webhookUrl: z.url() });
+const Step = z.object({ name: z.string() }).catchall(z.union([z.string(), z.number(), z.boolean()]));
+
+async function control(hosted: ReadonlyMap<string, HostedTwin>, request: Request): Promise<Response> {
+  const [, id = "", what] = /^\/_twin\/([^/]+)\/(.+)$/.exec(new URL(request.url).pathname) ?? [];
+  const twin = hosted.get(id);
+  if (!twin) return problem(404, `there is no twin ${id || "in this path"}; there are ${[...hosted.keys()].join(", ")}`);
+  try {
+    switch (`${request.method} ${what}`) {
+      case "GET requests": return Response.json({ requests: twin.requests });
+      case "GET webhooks": return Response.json({ webhooks: twin.webhooks });
+      case "GET faults": return Response.json({ faults: twin.faults.list() });
+      case "POST faults": twin.faults.add(TwinFault.parse(await request.json())); break;
+      case "DELETE faults": await twin.clearFaults(); break;
+      case "POST steps/run": await twin.run(Step.parse(await request.json())); break;
+      case "POST accounts": return Response.json(await twin.openAccount(Account.parse(await request.json())), { status: 201 });
+      default: return problem(404, "there are GET requests, GET webhooks, GET POST DELETE faults, POST steps/run, POST accounts");
+    }
+  } catch (error) {
+    if (error instanceof z.ZodError) return problem(400, z.prettifyError(error));
+    return problem(400, error instanceof Error ? error.message : "it failed");
+  }
+  return new Response(null, { status: 204 });
+}
+
+const problem = (status: number, message: string): Response => Response.json({ error: message }, { status });

@@ -1,0 +1,39 @@
+/** codespar_crypto_pay: stablecoins and tokens in or out. Sources: seed FAQ and facts 3.6; amounts are decimal, in major units. */
+import { z } from "zod";
+import { CurrencyCode } from "../money.ts";
+import { callerArguments, metaTool } from "./meta-tool.ts";
+
+export const cryptoPay = metaTool({
+  name: "codespar_crypto_pay",
+  description: "Send or request a stablecoin or token.",
+  effect: "moves_money",
+  settles: "payment",
+  shown: {
+    amount: z.string().regex(/^\d{1,20}(\.\d{1,18})?$/, "expected a decimal such as \"29.90\"").describe("decimal: \"29.90\""),
+    currency: CurrencyCode.default("USDC"),
+    direction: z.enum(["send", "receive"]),
+    recipient: z
+      .object({ wallet_address: z.string().min(8).max(128), country: z.string().length(2).optional() })
+      .optional()
+      .describe("for send"),
+    network: z.enum(["base", "polygon", "ethereum", "solana", "bitcoin"]).optional(),
+    description: z.string().max(500).optional(),
+  },
+  caller: { ...callerArguments, rail: z.string().max(40).optional(), method: z.string().max(40).optional() },
+  aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"]],
+  reshape: ({ counterparty: _moved, ...args }) =>
+    typeof args["amount"] === "number" ? { ...args, amount: String(args["amount"]) } : args,
+  output: z.object({
+    id: z.string(),
+    status: z.literal("pending"),
+    amount: z.string(),
+    currency: z.string(),
+    network: z.string().optional(),
+    destination_address: z.string().optional(),
+    payment_url: z.string().optional(),
+    hosted_url: z.string().optional(),
+    expires_at: z.string().optional(),
+  }),
+});
+export type CryptoRequest = z.output<typeof cryptoPay.input>;
+export type CryptoResult = z.output<typeof cryptoPay.output>;

@@ -1,0 +1,78 @@
+/** The first organization of an empty database: its test and live projects, and the keys that open them. */
+import { newId } from "../../schema/ids.ts";
+import type { Environment } from "../../schema/tool-calls.ts";
+import { transaction, type Database, type TransactionSql } from "../db/connect.ts";
+import { hashKey, newKey, shownPrefix } from "./keys.ts";
+import { sandboxMerchant, type ProjectSettings } from "./projects.ts";
+
+export interface BootstrapKeys {
+  test?: string | undefined;
+  live?: string | undefined;
+  service?: string | undefined;
+}
+
+export interface BootstrapResult {
+  /** The projects whose twins are to be connected: those of the test environment. */
+  testProjects: { orgId: string; projectId: string }[];
+  /** A key made here because none was given: it is shown once and kept as a hash. */
+  madeKey?: string;
+}
+
+/** Serializes first starts of several processes. The number only has to be ours. */
+const BOOTSTRAP_LOCK = 72_001;
+
+/**
+ * Creates the first organization when there is none. Given keys are created with it; without them a test key is made.
+ * On a database that has one already it changes nothing, whatever keys are given.
+ */
+export async function bootstrap(
+  db: Database,
+  options: { keys: BootstrapKeys; chargeAmountUnit?: "minor" | "major" | undefined; now: Date },
+): Promise<BootstrapResult> {
+  return transaction(db, async (tx) => {
+    await tx`select pg_advisory_xact_lock(${BOOTSTRAP_LOCK})`;
+    const [existing] = await tx`select 1 from organizations limit 1`;
+    if (existing) return { testProjects: [] };
+    return createFirst(tx, options);
+  });
+}
+
+async function createFirst(
+  tx: TransactionSql,
+  { keys, chargeAmountUnit, now }: Parameters<typeof bootstrap>[1],
+): Promise<BootstrapResult> {
+  const orgId = newId("organization", now);
+  await tx`insert into organizations (id, name, created_at) values (${orgId}, 'My organization', ${now})`;
+  const unit = chargeAmountUnit && { chargeAmountUnit };
+  const test = await createProject(tx, { orgId, environment: "test", settings: { merchant: sandboxMerchant, ...unit }, now });
+  const live = await createProject(tx, { orgId, environment: "live", settings: { ...unit }, now });
+
+  const madeKey = keys.test || keys.live || keys.service ? undefined : newKey("test");
+  const testKey = keys.test ?? madeKey;
+  if (testKey) await createKey(tx, { orgId, projectId: test, environment: "test", key: testKey, name: "First test key", now });
+  if (keys.live) await createKey(tx, { orgId, projectId: live, environment: "live", key: keys.live, name: "First live key", now });
+  if (keys.service) await createKey(tx, { orgId, projectId: null, environment: null, key: keys.service, name: "Service key", now });
+  return { testProjects: [{ orgId, projectId: test }], ...(madeKey && { madeKey }) };
+}
+
+async function createProject(
+  tx: TransactionSql,
+  project: { orgId: string; environment: Environment; settings: ProjectSettings; now: Date },
+): Promise<string> {
+  const id = newId("project", project.now);
+  await tx`
+    insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
+    values (${project.orgId}, ${id}, ${`Default (${project.environment})`}, ${project.environment}, ${project.environment}, true,
+            ${tx.json(project.settings as never)}, ${project.now})`;
+  return id;
+}
+
+async function createKey(
+  tx: TransactionSql,
+  row: { orgId: string; projectId: string | null; environment: Environment | null; key: string; name: string; now: Date },
+): Promise<void> {
+  await tx`
+    insert into api_keys (org_id, project_id, id, name, prefix, hash, environment, scopes, created_at)
+    values (${row.orgId}, ${row.projectId}, ${newId("apiKey", row.now)}, ${row.name}, ${shownPrefix(row.key)}, ${hashKey(row.key)},
+            ${row.environment}, ${["*"]}, ${row.now})`;
+}

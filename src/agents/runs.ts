@@ -1,0 +1,211 @@
+/**
+ * Agent runs: one per message. The loop itself lives in `agent/` and knows nothing of us; here it is given the session's tools
+ * (through the same pipeline as every caller), and what happens is written down before it is told, so a client that lost its
+ * stream reads on from its cursor.
+ */
+import { defaultBounds, failureForModel, newProgress, runAgent, type AgentProgress, type AgentTools } from "../../agent/loop.ts";
+import { createModelClient } from "../../agent/model.ts";
+import { systemPrompt } from "../../agent/system.ts";
+import type { SendEvent, SendResult, ToolCallRecord } from "../../schema/agent.ts";
+import { asFailure, Failure, failures, type FailureCode } from "../../schema/failures.ts";
+import { newId } from "../../schema/ids.ts";
+import { isObject, type JsonObject } from "../../schema/meta-tools/meta-tool.ts";
+import { toolDefinitions } from "../surfaces/tool-schema.ts";
+import type { ToolResult } from "../../schema/tool-calls.ts";
+import type { Caller } from "../call.ts";
+import type { Streamed } from "../door.ts";
+import { execute } from "../execution/execute.ts";
+import type { Platform } from "../platform.ts";
+import { activeSession } from "../sessions/sessions.ts";
+
+/** A run that has not ended by then has lost its process. Longer than any run may take. */
+export const RUN_LOST_AFTER_MS = 2 * defaultBounds.timeMs;
+/** Strings longer than this (a QR image) tell a model nothing; it reads that they exist. */
+const MODEL_STRING_CHARS_MAX = 2_000;
+
+type Event = Streamed<SendEvent>;
+/** An event before it has its place. */
+type NewEvent = SendEvent extends infer Each ? (Each extends unknown ? Omit<Each, "cursor"> : never) : never;
+
+/** One message, answered. Rejects with the run's failure; what it had done stands in its tool calls. */
+export async function send(platform: Platform, caller: Caller, input: { session_id: string; message: string }): Promise<SendResult> {
+  let last: SendEvent | undefined;
+  for await (const { item } of await startRun(platform, caller, input)) last = item;
+  if (last?.type === "done") return last.result;
+  if (last?.type === "error") throw failureNamed(last.error, last.message);
+  throw new Failure("internal", {}, { cause: new Error("a run ended without a last event") });
+}
+
+/** With `after`, the stream of an earlier run from there on; else a new run. */
+export async function attachOrRun(
+  platform: Platform,
+  caller: Caller,
+  input: { session_id: string; message: string; after?: string | undefined },
+): Promise<AsyncIterable<Event>> {
+  return input.after === undefined ? startRun(platform, caller, input) : attach(platform, caller, input.session_id, input.after);
+}
+
+interface Run {
+  id: string;
+  sessionId: string;
+  caller: Caller;
+  /** The number of the last event written. */
+  seq: number;
+}
+
+async function startRun(platform: Platform, caller: Caller, { session_id: sessionId, message }: { session_id: string; message: string }): Promise<AsyncIterable<Event>> {
+  const { db, clock, model } = platform;
+  const { principal } = caller;
+  await activeSession(platform, principal, sessionId);
+  const offline = model.apiKey === undefined && principal.environment === "test";
+  const client = await createModelClient({ ...model, offline });
+  const run: Run = { id: newId("run", clock.now()), sessionId, caller, seq: 0 };
+  await db.sql`
+    insert into runs (org_id, project_id, id, session_id, message, status, model, started_at)
+    values (${principal.orgId}, ${principal.projectId}, ${run.id}, ${sessionId}, ${message}, 'running', ${offline ? "offline" : model.model}, ${clock.now()})`;
+  return drive(platform, run, { client, message });
+}
+
+async function* drive(
+  platform: Platform,
+  run: Run,
+  { client, message }: { client: Awaited<ReturnType<typeof createModelClient>>; message: string },
+): AsyncGenerator<Event> {
+  const { clock, model } = platform;
+  const progress = newProgress();
+  const gone = new AbortController();
+  const signal = run.caller.signal ? AbortSignal.any([run.caller.signal, gone.signal]) : gone.signal;
+  let ended = false;
+  try {
+    const tools = toolsOf(platform, run);
+    for await (const event of runAgent({ client, model: model.model, system: systemPrompt, message, tools, bounds: defaultBounds, clock, signal, progress }))
+      yield event.type === "text_delta" ? told(run, event) : await write(platform, run, event);
+    const { message: answer, toolCalls, iterations } = progress;
+    const result: SendResult = { run_id: run.id, message: answer, tool_calls: toolCalls, iterations };
+    ended = true;
+    yield await finish(platform, run, progress, { type: "done", result });
+  } catch (error) {
+    const failure = asFailure(error);
+    if (failure.code === "internal") platform.log.error({ err: error, runId: run.id }, "a run failed unexpectedly");
+    ended = true;
+    yield await finish(platform, run, progress, { type: "error", error: failure.code, message: failure.message });
+  } finally {
+    // The listener left: the model is stopped and no further tool is started. What was dispatched stands.
+    gone.abort();
+    if (!ended) {
+      const cancelled = new Failure("run_cancelled", {});
+      await finish(platform, run, progress, { type: "error", error: cancelled.code, message: cancelled.message });
+    }
+  }
+}
+
+/** The session's tools, as the agent calls them: through the pipeline, with origin `agent` and this run as its scope. */
+function toolsOf(platform: Platform, run: Run): AgentTools {
+  const { principal } = run.caller;
+  return {
+    definitions: toolDefinitions().map(({ name, description, input_schema }) => ({ name, description, input_schema })),
+    run: async ({ id, name, input }) => {
+      const result = await execute(platform, { principal, sessionId: run.sessionId, tool: name, input: input as JsonObject, origin: "agent", runId: run.id });
+      return { record: recordOf(id, name, input, result), content: contentOf(result), isError: !result.success };
+    },
+  };
+}
+
+const recordOf = (useId: string, name: string, input: unknown, result: ToolResult): ToolCallRecord => ({
+  id: result.tool_call_id ?? useId, tool_name: name, server_id: result.server || "codespar", status: result.success ? "success" : "error",
+  duration_ms: result.duration, input, output: result.data, error_code: result.code ?? null,
+});
+
+/** What the model reads of a result. */
+function contentOf(result: ToolResult): string {
+  if (result.success) return JSON.stringify({ ...shortened(result.data), ...(result.replayed && { replayed: true }) });
+  if (result.code && Object.hasOwn(failures, result.code))
+    return JSON.stringify({ code: result.code, message: result.error, field: result.field, expected: result.expected, retry: result.retry });
+  return failureForModel(new Failure("internal", {}));
+}
+
+const shortened = (data: unknown): object =>
+  isObject(data)
+    ? Object.fromEntries(Object.entries(data).map(([key, value]) => [key, typeof value === "string" && value.length > MODEL_STRING_CHARS_MAX ? "[available to the caller]" : value]))
+    : { result: data };
+
+const cursorOf = (run: Pick<Run, "id" | "seq">): string => `${run.id}.${run.seq}`;
+
+/** An event too small to keep: a listener that resumes gets the whole text instead. */
+const told = (run: Run, event: NewEvent): Event => ({ id: cursorOf(run), item: { ...event, cursor: cursorOf(run) } as SendEvent });
+
+/** Keeps an event and announces it, in one statement. */
+async function write({ db, clock, hub }: Platform, run: Run, event: NewEvent): Promise<Event> {
+  run.seq += 1;
+  const { orgId, projectId } = run.caller.principal;
+  const now = clock.now();
+  await db.sql`
+    with written as (
+      insert into run_events (org_id, project_id, run_id, seq, event, at)
+      values (${orgId}, ${projectId}, ${run.id}, ${run.seq}, ${db.sql.json(event as never)}, ${now}))
+    insert into outbox (org_id, project_id, topic, subject, session_id, created_at)
+    values (${orgId}, ${projectId}, 'run', ${run.id}, ${run.sessionId}, ${now})`;
+  hub.wake();
+  return told(run, event);
+}
+
+async function finish(platform: Platform, run: Run, progress: AgentProgress, event: Extract<NewEvent, { type: "done" | "error" }>): Promise<Event> {
+  const { db, clock } = platform;
+  const { projectId } = run.caller.principal;
+  await db.sql`
+    update runs set status = ${event.type === "done" ? "done" : "failed"}, iterations = ${progress.iterations}, finished_at = ${clock.now()},
+      input_tokens = ${progress.usage.inputTokens + progress.usage.cacheReadTokens + progress.usage.cacheWriteTokens}, output_tokens = ${progress.usage.outputTokens},
+      result = ${event.type === "done" ? db.sql.json(event.result as never) : null}, error_code = ${event.type === "error" ? event.error : null}
+    where project_id = ${projectId} and id = ${run.id}`;
+  return write(platform, run, event);
+}
+
+/** Reads on in an earlier run of this session. Throws cursor_invalid for a cursor that is not of one. */
+async function attach(platform: Platform, caller: Caller, sessionId: string, after: string): Promise<AsyncIterable<Event>> {
+  const [, id, seq] = /^(run_[0-9a-z]{26})\.(\d{1,9})$/.exec(after) ?? [];
+  const { projectId } = caller.principal;
+  const [found] = id ? await platform.db.sql`select 1 from runs where project_id = ${projectId} and session_id = ${sessionId} and id = ${id}` : [];
+  if (!id || !found) throw new Failure("cursor_invalid", { field: "after" });
+  return readOn(platform, caller, id, Number(seq));
+}
+
+async function* readOn(platform: Platform, { principal: { projectId }, signal }: Caller, runId: string, after: number): AsyncGenerator<Event> {
+  const changes = platform.hub.listen({ projectId, topic: "run", subject: runId }, signal);
+  try {
+    let seq = after;
+    do {
+      const rows = await platform.db.sql<{ seq: number; event: NewEvent }[]>`
+        select seq, event from run_events where project_id = ${projectId} and run_id = ${runId} and seq > ${seq} order by seq`;
+      for (const row of rows) {
+        seq = row.seq;
+        const cursor = cursorOf({ id: runId, seq });
+        yield { id: cursor, item: { ...row.event, cursor } as SendEvent };
+        if (row.event.type === "done" || row.event.type === "error") return;
+      }
+      const [run] = rows.length > 0 ? [] : await platform.db.sql`select 1 from runs where project_id = ${projectId} and id = ${runId} and status = 'running'`;
+      if (rows.length === 0 && !run) return;
+    } while (!(await changes.next()).done);
+  } finally {
+    await changes.return?.();
+  }
+}
+
+/** Ends runs whose process died, so that nobody waits for them. Their tool calls are recovered on their own. */
+export async function endLostRuns(platform: Platform): Promise<number> {
+  const { db, clock } = platform;
+  const lost = await db.sql<{ org_id: string; project_id: string; id: string; session_id: string }[]>`
+    update runs set status = 'failed', error_code = 'internal', finished_at = ${clock.now()}
+    where status = 'running' and started_at < ${new Date(clock.now().getTime() - RUN_LOST_AFTER_MS)}
+    returning org_id, project_id, id, session_id`;
+  for (const run of lost)
+    await platform.hub.record(db.sql, { orgId: run.org_id, projectId: run.project_id, topic: "run", subject: run.id, sessionId: run.session_id, at: clock.now() });
+  if (lost.length > 0) platform.hub.wake();
+  return lost.length;
+}
+
+/** A run's failure as it was told, thrown again for a caller who did not stream. */
+function failureNamed(code: string, message: string): Failure {
+  const failure = Object.hasOwn(failures, code) ? new Failure(code as FailureCode, {} as never) : new Failure("internal", {});
+  failure.message = message;
+  return failure;
+}

@@ -1,0 +1,39 @@
+/** Agent runs and everything that happened in them: a client that lost its stream reads on from here. */
+import { index, integer, json, jsonb, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import type { SendResult } from "../../schema/agent.ts";
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+
+export const runs = pgTable(
+  "runs",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    id: text().notNull(),
+    sessionId: text("session_id").notNull(),
+    message: text().notNull(),
+    status: text().$type<"running" | "done" | "failed">().notNull(),
+    model: text().notNull(),
+    iterations: integer().notNull().default(0),
+    inputTokens: integer("input_tokens").notNull().default(0),
+    outputTokens: integer("output_tokens").notNull().default(0),
+    result: json().$type<SendResult>(),
+    errorCode: text("error_code"),
+    startedAt: moment("started_at").notNull(),
+    finishedAt: moment("finished_at"),
+  },
+  (table) => [primaryKey({ columns: [table.projectId, table.id] }), index("runs_session").on(table.projectId, table.sessionId)],
+);
+
+export const runEvents = pgTable(
+  "run_events",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    runId: text("run_id").notNull(),
+    seq: integer().notNull(),
+    event: jsonb().$type<Record<string, unknown>>().notNull(),
+    at: moment("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.projectId, table.runId, table.seq] })],
+);

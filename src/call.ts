@@ -1,0 +1,94 @@
+/**
+ * The one door. Every surface and the agent come through here: authenticate, authorize, parse, run, encode. Nothing else decides
+ * who may do what, and every answer is either the operation's output or a Failure.
+ */
+import { z } from "zod";
+import { asFailure, Failure } from "../schema/failures.ts";
+import { operations, subscriptions, type OperationName, type Operations, type SubscriptionName, type Subscriptions } from "../schema/index.ts";
+import type { AnyOperation, Domain } from "../schema/operation.ts";
+import type { Origin } from "../schema/tool-calls.ts";
+import { authenticate, authorize, type Principal } from "./access/keys.ts";
+import type { CallerContext, Door, Streamed } from "./door.ts";
+import { argumentFailure } from "./execution/arguments.ts";
+import { handlers, streams } from "./handlers.ts";
+import type { Platform } from "./platform.ts";
+
+/** What a handler knows of the request beside its input. */
+export interface Caller {
+  principal: Principal;
+  origin: Origin;
+  headerKey: string | undefined;
+  requestId: string;
+  signal: AbortSignal | undefined;
+}
+
+export type Handler<Name extends OperationName> = (
+  platform: Platform, caller: Caller, input: Domain<Operations[Name]["input"]>,
+) => Promise<Domain<Operations[Name]["output"]>>;
+
+export type Stream<Name extends SubscriptionName> = (
+  platform: Platform, caller: Caller, input: Domain<Subscriptions[Name]["input"]>,
+) => Promise<AsyncIterable<Streamed<Domain<Subscriptions[Name]["output"]>>>>;
+
+export function createDoor(platform: Platform): Door {
+  return {
+    call: async (name, input, context) => {
+      try {
+        const operation = operations[name];
+        const { caller, parsed } = await enter(platform, operation, input, context);
+        const result = await (handlers[name] as Handler<never>)(platform, caller, parsed as never);
+        return z.encode(operation.output as z.ZodType, result) as never;
+      } catch (error) {
+        throw refusal(platform, name, context, error);
+      }
+    },
+    subscribe: async (name, input, context) => {
+      const operation = subscriptions[name];
+      try {
+        const { caller, parsed } = await enter(platform, operation, input, context);
+        const items = await (streams[name] as Stream<never>)(platform, caller, parsed as never);
+        return encoded(platform, name, operation.output, items, context) as never;
+      } catch (error) {
+        throw refusal(platform, name, context, error);
+      }
+    },
+  };
+}
+
+async function enter(platform: Platform, operation: AnyOperation, input: unknown, context: CallerContext): Promise<{ caller: Caller; parsed: unknown }> {
+  const principal = await authenticate(platform.db, context.credential, context.projectId);
+  authorize(principal, operation.scope);
+  const { origin, idempotencyKey: headerKey, requestId, signal } = context;
+  return { caller: { principal, origin, headerKey, requestId, signal }, parsed: parse(operation, input) };
+}
+
+function parse(operation: AnyOperation, input: unknown): unknown {
+  const result = operation.input.safeParse(withoutNulls(input ?? {}));
+  if (result.success) return result.data;
+  const { at } = argumentFailure(result.error.issues[0]!, input);
+  const { field, expected, problem } = at as { field?: string; expected?: string; problem?: string };
+  throw new Failure("validation_failed", { ...(field && { field }), problem: problem ?? expected ?? "is not valid", ...(expected && { expected }) });
+}
+
+/** At the top level `null` and absent mean the same; inside a tool's arguments its own reading decides. */
+const withoutNulls = (input: unknown): unknown =>
+  typeof input === "object" && input !== null && !Array.isArray(input)
+    ? Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null))
+    : input;
+
+/** The failure a caller sees. Anything unexpected is logged whole and answered with a request id. */
+function refusal(platform: Platform, name: string, { requestId }: CallerContext, error: unknown): Failure {
+  const failure = asFailure(error);
+  if (failure.code === "internal") platform.log.error({ err: failure.cause ?? error, operation: name, requestId }, "an operation failed unexpectedly");
+  return failure;
+}
+
+async function* encoded<Item>(
+  platform: Platform, name: string, schema: z.ZodType, items: AsyncIterable<Streamed<Item>>, context: CallerContext,
+): AsyncGenerator<Streamed<unknown>> {
+  try {
+    for await (const { id, item } of items) yield { id, item: z.encode(schema, item) };
+  } catch (error) {
+    throw refusal(platform, name, context, error);
+  }
+}

@@ -1,0 +1,43 @@
+/** A tenant's stored, encrypted credentials for one server. */
+import { index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import type { Environment } from "../../schema/tool-calls.ts";
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+
+export const connections = pgTable(
+  "connections",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    id: text().notNull(),
+    serverId: text("server_id").notNull(),
+    environment: text().$type<Environment>().notNull(),
+    status: text().$type<"pending" | "connected" | "revoked" | "expired">().notNull(),
+    displayName: text("display_name").notNull(),
+    /** Sealed JSON (`vault.ts`): credentials and webhook secrets. Never read outside the connections room. */
+    sealed: text().notNull(),
+    /** `connection_metadata`: settings that are no secrets. */
+    settings: jsonb().$type<Record<string, string>>().notNull(),
+    createdAt: moment("created_at").notNull(),
+    connectedAt: moment("connected_at"),
+    revokedAt: moment("revoked_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.id] }),
+    uniqueIndex("connections_id").on(table.id),
+    index("connections_server").on(table.projectId, table.serverId),
+  ],
+);
+
+/** One data key per project, wrapped by the master key, so that rotating the master key re-encrypts one row a project. */
+export const dataKeys = pgTable(
+  "data_keys",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    version: integer().notNull(),
+    wrapped: text().notNull(),
+    createdAt: moment("created_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.projectId, table.version] })],
+);

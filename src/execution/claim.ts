@@ -1,0 +1,110 @@
+/**
+ * The claim: one statement writes the tool call, its idempotency key and the intent it serves, guarded by unique keys. Whoever
+ * loses finds the first call and returns its answer. Nothing has left this machine before a claim is committed.
+ */
+import { Failure } from "../../schema/failures.ts";
+import { newId, newIdempotencyKey } from "../../schema/ids.ts";
+import type { Money } from "../../schema/money.ts";
+import type { SettlementKind } from "../../schema/settlement.ts";
+import type { Origin } from "../../schema/tool-calls.ts";
+import type { Principal } from "../access/keys.ts";
+import type { Platform } from "../platform.ts";
+import type { Route } from "../rails/router.ts";
+import { findToolCall, type ToolCallRow } from "./rows.ts";
+
+export interface Claim {
+  principal: Principal;
+  sessionId: string;
+  runId: string | undefined;
+  origin: Origin;
+  /** As the caller wrote it. */
+  toolName: string;
+  canonical: Record<string, unknown>;
+  metadata: Record<string, unknown> | undefined;
+  /** Whether it has an effect: only then does it hold a key. */
+  acts: boolean;
+  /** The caller's name for this effect; made here when absent. */
+  key: string | undefined;
+  fingerprint: string;
+  intent: string | undefined;
+  settles: SettlementKind | undefined;
+  money: Money | undefined;
+  route: Route;
+}
+
+export type Verdict = { won: true; id: string } | { won: false; first: ToolCallRow };
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+
+/** Throws idempotency_key_invalid, and idempotency_conflict when the key already names another effect. */
+export async function claim(platform: Platform, wanted: Claim): Promise<Verdict> {
+  if (wanted.key !== undefined && !KEY.test(wanted.key)) throw new Failure("idempotency_key_invalid", { field: "idempotency_key" });
+  const key = wanted.key ?? newIdempotencyKey();
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const id = await insertClaim(platform, wanted, key);
+    if (id) return { won: true, id };
+    const first = await firstOf(platform, wanted, key);
+    if (first) return { won: false, first };
+    // The first call ended without effect and gave its key back between our two statements: the key is free again.
+  }
+  throw new Error(`the key was taken and given back ${ATTEMPTS_MAX} times`);
+}
+
+const ATTEMPTS_MAX = 5;
+
+async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, key: string): Promise<string | undefined> {
+  const now = clock.now();
+  const id = newId("toolCall", now);
+  const reference = UUID.test(key) ? key.toLowerCase() : newIdempotencyKey();
+  const { principal, route } = wanted;
+  const [chosen] = route.ranked;
+  // The change is announced by the same statement: a watcher sees a call from its claim on, not from its answer.
+  const won = await db.sql`
+    with claimed as (
+    insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, provider, rail, connection_id,
+      status, settles, idempotency_key, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
+      called_at, lease_until)
+    values (${principal.orgId}, ${principal.projectId}, ${id}, ${wanted.sessionId}, ${wanted.runId ?? null}, ${wanted.origin},
+      ${principal.environment}, ${wanted.toolName}, 'codespar', ${chosen?.rail.provider ?? null}, ${chosen?.rail.id ?? null}, ${chosen?.connectionId ?? null},
+      'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
+      ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${db.sql.json(wanted.canonical as never)},
+      ${db.sql.json(route.routing as never)}, ${db.sql.json(route.failoverTrail as never)}, ${wanted.metadata ? db.sql.json(wanted.metadata as never) : null},
+      ${now}, ${new Date(now.getTime() + limits.leaseMs)})
+    on conflict do nothing returning org_id, project_id, id, session_id)
+    insert into outbox (org_id, project_id, topic, subject, session_id, data, created_at)
+    select org_id, project_id, 'tool_call', id, session_id, '{"status":"running"}', ${now} from claimed returning subject`;
+  if (won.length > 0) hub.wake();
+  return won.length > 0 ? id : undefined;
+}
+
+async function firstOf(platform: Platform, wanted: Claim, key: string): Promise<ToolCallRow | undefined> {
+  const { projectId } = wanted.principal;
+  const [byKey] = await platform.db.sql<{ id: string; fingerprint: string }[]>`
+    select id, fingerprint from tool_calls where project_id = ${projectId} and idempotency_key = ${key}`;
+  if (byKey && byKey.fingerprint !== wanted.fingerprint) throw new Failure("idempotency_conflict", { field: "idempotency_key", toolCallId: byKey.id });
+  if (byKey) return findToolCall(platform, projectId, byKey.id);
+  const [byIntent] = await platform.db.sql<{ id: string }[]>`
+    select id from tool_calls where project_id = ${projectId} and intent = ${wanted.intent ?? null}`;
+  return byIntent && findToolCall(platform, projectId, byIntent.id);
+}
+
+/** The first call, once it has an answer. Throws idempotency_in_flight when it has none within the bound. */
+export async function settledFirst(platform: Platform, first: ToolCallRow, signal: AbortSignal | undefined): Promise<ToolCallRow> {
+  const { clock, hub, limits } = platform;
+  if (hasAnswer(first)) return first;
+  const stop = new AbortController();
+  const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const changes = hub.listen({ projectId: first.projectId, topic: "tool_call", subject: first.id }, until);
+  void clock.sleep(limits.inFlightWaitMs, stop.signal).then(() => stop.abort());
+  try {
+    for (let row = await findToolCall(platform, first.projectId, first.id); ; row = await findToolCall(platform, first.projectId, first.id)) {
+      if (hasAnswer(row)) return row;
+      if ((await changes.next()).done) throw new Failure("idempotency_in_flight", { toolCallId: first.id }, { retryAfterSeconds: 1 });
+    }
+  } finally {
+    stop.abort();
+  }
+}
+
+const hasAnswer = (row: ToolCallRow): boolean => row.status !== "running" || row.outcome === "unknown";

@@ -1,0 +1,133 @@
+/** Tools that reach no provider: what is connected, what exists, and what became of an earlier payment. */
+import { rails } from "../../providers/rails.ts";
+import { Failure } from "../../schema/failures.ts";
+import type { DiscoverRequest, DiscoverResult } from "../../schema/meta-tools/discover.ts";
+import { metaToolList, type MetaToolName } from "../../schema/meta-tools/index.ts";
+import type { ManageConnectionsRequest, ManageConnectionsResult } from "../../schema/meta-tools/manage-connections.ts";
+import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
+import type { Principal } from "../access/keys.ts";
+import { listConnected } from "../connections/connections.ts";
+import type { Platform } from "../platform.ts";
+import { catalogEntry } from "../rails/catalog.ts";
+import { paymentStatus } from "../settlement/status.ts";
+
+type Answer = (platform: Platform, principal: Principal) => Promise<object>;
+
+/** By tool: how it answers, or undefined when these arguments need a provider after all. */
+export const localTools: { [Name in MetaToolName]?: (request: never) => Answer | undefined } = {
+  codespar_discover: (request: DiscoverRequest) => (platform, principal) => discover(platform, principal, request),
+  codespar_manage_connections: (request: ManageConnectionsRequest) => (platform, principal) => manageConnections(platform, principal, request),
+  codespar_pay: (request: PayoutRequest) =>
+    request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
+};
+
+/** Where an operator manages connections. */
+const dashboardUrl = (platform: Platform, serverId: string): string => `${platform.publicUrl}/dashboard/connections?connect=${serverId}`;
+
+async function payoutStatus(platform: Platform, principal: Principal, { payment_id: id }: PayoutRequest): Promise<object> {
+  if (id === undefined)
+    throw new Failure("invalid_args", { field: "payment_id", problem: "is required for status, expected a tool_call_id", expected: "a tool_call_id" });
+  const { status, provider, rail, final_amount_minor, amount_minor, currency, settled_at } = await paymentStatus(platform, principal, id);
+  const amount = final_amount_minor ?? amount_minor;
+  return {
+    id, status, settled: status === "succeeded", provider, rail, ...(amount !== null && { amount: Number(amount) }), currency,
+    settled_at: settled_at?.toISOString() ?? null,
+  };
+}
+
+interface Match {
+  server_id: string;
+  tool_name: string;
+  description: string;
+  trigram_similarity: number;
+  connection_status: "connected" | "disconnected";
+}
+
+/** How alike two texts must be to be named at all. */
+const SIMILARITY_MIN = 0.08;
+/** What being connected is worth against being more alike. */
+const CONNECTED_BONUS = 0.1;
+
+async function discover(platform: Platform, { projectId }: Principal, { use_case, category, country, limit }: DiscoverRequest): Promise<DiscoverResult> {
+  const connected = new Set((await listConnected(platform, projectId)).map((connection) => connection.serverId));
+  const matches = rails
+    .map((rail): Match => {
+      const tool = metaToolList.find((each) => each.name === rail.tool)!;
+      const server = catalogEntry(platform, rail.provider);
+      const description = `${tool.description} ${rail.method}${rail.currencies ? ` in ${rail.currencies.join(", ")}` : ""} through ${server?.name ?? rail.provider} (${rail.country}).`;
+      return {
+        server_id: rail.provider, tool_name: rail.tool, description,
+        trigram_similarity: similarity(use_case, `${rail.tool.replace("codespar_", "")} ${description}`),
+        connection_status: connected.has(rail.provider) ? "connected" : "disconnected",
+      };
+    })
+    .filter(({ server_id, trigram_similarity }) => {
+      const server = catalogEntry(platform, server_id);
+      return trigram_similarity >= SIMILARITY_MIN && (!category || server?.category === category) && (!country || server?.country === country);
+    })
+    .toSorted((a, b) => weight(b) - weight(a))
+    .slice(0, limit)
+    .map((match) => ({ ...match, http_method: "POST", endpoint_template: "/v1/sessions/{session_id}/execute", cosine_distance: null, known_pitfalls: [], recommended_plan: [] }));
+  const [recommended = null, ...related] = matches;
+  return {
+    use_case, search_strategy: recommended ? "trigram" : "empty", recommended, related, matches,
+    next_steps: recommended
+      ? [recommended.connection_status === "connected" ? `Call ${recommended.tool_name}.` : `Connect ${recommended.server_id}, then call ${recommended.tool_name}.`]
+      : ["Nothing here does that. Say it in other words, or name a category or country."],
+  };
+}
+
+const weight = (match: Match): number => match.trigram_similarity + (match.connection_status === "connected" ? CONNECTED_BONUS : 0);
+
+/** The share of trigrams two texts have in common, from 0 to 1 (Jaccard). */
+function similarity(a: string, b: string): number {
+  const [left, right] = [trigrams(a), trigrams(b)];
+  const common = [...left].filter((gram) => right.has(gram)).length;
+  return common === 0 ? 0 : common / Math.min(left.size, right.size);
+}
+
+function trigrams(text: string): Set<string> {
+  const words = text.toLowerCase().normalize("NFD").replace(/[^a-z0-9 ]/g, "").split(/\s+/).filter(Boolean);
+  return new Set(words.flatMap((word) => Array.from({ length: word.length }, (_, index) => ` ${word} `.slice(index, index + 3))));
+}
+
+async function manageConnections(
+  platform: Platform,
+  { projectId }: Principal,
+  { action, server_id: serverId, country }: ManageConnectionsRequest,
+): Promise<ManageConnectionsResult> {
+  const rows = await listConnected(platform, projectId);
+  const statusRow = (id: string) => {
+    const provider = platform.providers.find((each) => each.id === id);
+    const entry = catalogEntry(platform, id);
+    const connection = rows.find((each) => each.serverId === id);
+    if (!entry) throw new Failure("unknown_servers", { field: "server_id", unknown: [id] });
+    return {
+      server_id: id, display_name: entry.name, auth_type: provider?.authType ?? entry.authType, status: connection ? "connected" : "disconnected",
+      difficulty: provider?.authType === "api_key" ? "easy" : "medium", connection_metadata: connection?.settings ?? {},
+      connected_at: connection?.connectedAt?.toISOString() ?? null,
+    };
+  };
+  const connections = platform.providers.filter((provider) => !country || provider.country === country).map((provider) => statusRow(provider.id));
+  if (action === "list") return { action, connections, status: null, initiate: null };
+  if (serverId === undefined)
+    throw new Failure("invalid_args", { field: "server_id", problem: `is required for ${action}, expected a server id`, expected: "a server id" });
+  const status = statusRow(serverId);
+  const provider = platform.providers.find((each) => each.id === serverId);
+  const url = dashboardUrl(platform, serverId);
+  const fields = [...(provider?.credentials ?? []), ...(provider?.settings ?? [])].filter((field) => field.required);
+  const common = {
+    action, server_id: serverId, current_status: status.status, connections, status, dashboard_url: url, wizard_url: url, connect_url: url,
+    required_fields: fields.map((field) => field.name), connection_id: rows.find((each) => each.serverId === serverId)?.id ?? null,
+  };
+  if (action === "status") return { ...common, initiate: null };
+  return {
+    ...common,
+    initiate: {
+      server_id: serverId, display_name: status.display_name, auth_type: status.auth_type, difficulty: status.difficulty, status: status.status, connect_url: url,
+      instructions: provider ? [`Open ${url} and fill in ${fields.map((field) => field.label).join(", ") || "nothing more"}.`] : [`${status.display_name} has no adapter in this server yet.`],
+      required_secrets: fields.filter((field) => field.secret).map(({ name, hint }) => ({ name, ...(hint && { hint }) })), known_pitfalls: [],
+      next_action: provider ? "An operator enters the credentials; they never pass through this tool." : "Choose another server.",
+    },
+  };
+}

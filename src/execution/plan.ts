@@ -1,0 +1,137 @@
+/** What one tool call needs: which rail, which verb, how much money, and what makes two such calls the same. */
+import { Failure } from "../../schema/failures.ts";
+import { canonical, fingerprint } from "../../schema/jcs.ts";
+import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
+import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
+import type { MetaToolName } from "../../schema/meta-tools/index.ts";
+import type { InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
+import type { KycRequest } from "../../schema/meta-tools/kyc.ts";
+import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
+import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
+import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
+import type { ShipRequest } from "../../schema/meta-tools/ship.ts";
+import { parsePixKey } from "../../schema/pix/keys.ts";
+import { fromDecimal, type Money } from "../../schema/money.ts";
+import type { SettlementKind } from "../../schema/settlement.ts";
+import type { RailNeed } from "../rails/router.ts";
+
+export interface Plan {
+  need: RailNeed;
+  /** Money asked for or sent; absent for calls that move none by amount. */
+  money?: Money;
+  settles: SettlementKind | undefined;
+  /** Whether the call has an effect that must happen once. */
+  acts: boolean;
+  /** What an agent's repeat is measured against, before the run is added: payee, amount, currency, order reference. */
+  identity?: JsonObject;
+}
+
+type Planner<Request> = (request: Request) => Plan;
+
+/** Tools that a provider serves. The others answer from what we know ourselves. */
+export const planners: { [Name in MetaToolName]?: Planner<never> } = {
+  codespar_charge: ((request: ChargeRequest) => ({
+    need: { tool: "codespar_charge", method: request.method, currency: request.currency, country: request.country, provider: request.provider },
+    money: { amountMinor: request.amount, currency: request.currency },
+    settles: "payment",
+    acts: true,
+    identity: {
+      payee: partyIdentity(request.buyer), amount: String(request.amount), currency: request.currency, method: request.method,
+      reference: orderReference(request.metadata),
+    },
+  })) satisfies Planner<ChargeRequest> as Planner<never>,
+
+  codespar_pay: ((request: PayoutRequest) => {
+    if (request.amount === undefined)
+      throw new Failure("invalid_args", { field: "amount", problem: "is required, expected an integer in minor units", expected: "an integer in minor units" });
+    return {
+      need: { tool: "codespar_pay", method: request.method, currency: request.currency, country: request.country, provider: request.provider },
+      money: { amountMinor: request.amount, currency: request.currency },
+      settles: "payment",
+      acts: true,
+      identity: {
+        payee: payeeIdentity(request), amount: String(request.amount), currency: request.currency, reference: orderReference(request.metadata),
+      },
+    };
+  }) satisfies Planner<PayoutRequest> as Planner<never>,
+
+  codespar_invoice: ((request: InvoiceRequest) => {
+    const total = (request.items ?? []).reduce((sum, item) => sum + (item.amount ?? 0n), 0n);
+    return {
+      need: { tool: "codespar_invoice", method: request.type, currency: "BRL", provider: request.provider },
+      ...(total > 0n && { money: { amountMinor: total, currency: "BRL" as const } }),
+      settles: "invoice",
+      acts: request.action !== "status",
+      identity: {
+        payee: partyIdentity(request.recipient ?? {}), amount: String(total), type: request.type, action: request.action,
+        reference: request.payment_id ?? request.invoice_id ?? orderReference(request.metadata),
+      },
+    };
+  }) satisfies Planner<InvoiceRequest> as Planner<never>,
+
+  codespar_ship: ((request: ShipRequest) => ({
+    need: { tool: "codespar_ship", method: request.action, provider: request.provider },
+    settles: request.action === "label" ? "shipment" : undefined,
+    acts: request.action === "label",
+    identity: {
+      to: request.destination?.postal_code.replace(/\D/g, "") ?? "", name: normal(request.destination?.name), items: (request.items ?? []).length,
+      weight: (request.items ?? []).reduce((sum, item) => sum + item.weight_g * item.quantity, 0), reference: orderReference(request.metadata),
+    },
+  })) satisfies Planner<ShipRequest> as Planner<never>,
+
+  codespar_notify: ((request: NotifyRequest) => ({
+    need: { tool: "codespar_notify", method: request.channel, provider: request.provider },
+    settles: "message",
+    acts: true,
+  })) satisfies Planner<NotifyRequest> as Planner<never>,
+
+  codespar_crypto_pay: ((request: CryptoRequest) => {
+    const amountMinor = fromDecimal(request.amount, request.currency);
+    if (amountMinor === undefined || amountMinor <= 0n)
+      throw new Failure("invalid_args", { field: "amount", problem: `${request.amount} is no amount of ${request.currency}`, expected: `a decimal above 0 in ${request.currency}` });
+    return {
+      need: { tool: "codespar_crypto_pay", method: request.direction, currency: request.currency, provider: request.provider },
+      money: { amountMinor, currency: request.currency },
+      settles: "payment",
+      acts: true,
+      identity: {
+        payee: request.recipient?.wallet_address.toLowerCase() ?? "", direction: request.direction, amount: String(amountMinor),
+        currency: request.currency, reference: orderReference(request.metadata),
+      },
+    };
+  }) satisfies Planner<CryptoRequest> as Planner<never>,
+
+  codespar_kyc: ((request: KycRequest) => ({
+    need: { tool: "codespar_kyc", method: request.check_type, provider: request.provider },
+    settles: "verification",
+    acts: true,
+  })) satisfies Planner<KycRequest> as Planner<never>,
+};
+
+/** What a call means, for comparing a repeat under the same key: everything but the key itself. */
+export const meaning = (tool: MetaToolName, { idempotency_key: _key, ...args }: JsonObject): string => fingerprint({ tool, args });
+
+/** The intent an agent's call serves: within one run, the same identity is the same effect. */
+export const runIntent = (runId: string, tool: MetaToolName, identity: JsonObject): string =>
+  fingerprint({ runId, tool, identity: JSON.parse(canonical(identity)) as JsonObject });
+
+const normal = (text: string | undefined): string => (text ?? "").normalize("NFKC").trim().toLowerCase().replace(/\s+/g, " ");
+
+/** A person by the strongest thing known of them: document, then e-mail, then phone, then name. */
+const partyIdentity = ({ document, email, phone, name }: { document?: string | undefined; email?: string | undefined; phone?: string | undefined; name?: string | undefined }): string =>
+  document?.replace(/[^0-9A-Za-z]/g, "") || normal(email) || phone?.replace(/\D/g, "") || normal(name);
+
+function payeeIdentity({ recipient, copia_e_cola }: PayoutRequest): string {
+  if (copia_e_cola) return copia_e_cola;
+  if (!recipient) return "";
+  const { pix_key: pixKey, wallet_address: wallet, bank_account: bank } = recipient;
+  if (wallet) return wallet.toLowerCase();
+  if (bank) return canonical(bank);
+  const key = pixKey === undefined ? undefined : parsePixKey(pixKey);
+  return key?.ok ? key.value : normal(pixKey);
+}
+
+const orderReference = (metadata: Record<string, unknown> | undefined): string => {
+  const reference = metadata?.["order_id"] ?? metadata?.["reference"];
+  return typeof reference === "string" || typeof reference === "number" ? String(reference) : "";
+};

@@ -1,0 +1,13 @@
+/** Domain values on their way into a JSON column. */
+
+/** The value with every bigint as a JSON integer; throws RangeError for one that a JSON number cannot carry exactly. */
+export function plainJson(value: unknown): unknown {
+  if (typeof value === "bigint") {
+    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) throw new RangeError(`${value} does not fit a JSON integer`);
+    return Number(value);
+  }
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(plainJson);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, plainJson(item)]));
+}

@@ -1,0 +1,108 @@
+/**
+ * Which entries an event makes. A rule is pure: what happened in, balanced entries out. Accounts are named from the
+ * merchant's side: what a provider holds for the merchant is an asset, what buyers paid is income.
+ */
+import type { Currency, Money } from "../../schema/money.ts";
+
+export interface Entry {
+  account: string;
+  currency: Currency;
+  direction: "debit" | "credit";
+  amountMinor: bigint;
+}
+
+export interface Posting {
+  /** Unique in its project: the same event posted twice is posted once. */
+  key: string;
+  toolCallId: string;
+  description: string;
+  /** When the provider says it happened. */
+  occurredAt: Date;
+  entries: Entry[];
+}
+
+export const accounts = {
+  /** Funds a provider holds for the merchant. */
+  atProvider: (provider: string) => `provider:${provider}:balance`,
+  sales: "income:sales",
+  payouts: "expense:payouts",
+  feesOf: (provider: string) => `expense:fees:${provider}`,
+  shipping: "expense:shipping",
+} as const;
+
+interface Movement {
+  toolCallId: string;
+  provider: string;
+  money: Money;
+  /** What the provider keeps; 0 when it does not say. */
+  feeMinor: bigint;
+  occurredAt: Date;
+}
+
+/** A charge settled: the provider owes the merchant the net, the fee is spent, the sale is the gross. */
+export function chargeSettled({ toolCallId, provider, money, feeMinor, occurredAt }: Movement): Posting {
+  return balanced({
+    key: `charge_settled:${toolCallId}`, toolCallId, occurredAt,
+    description: `Charge settled by ${provider}`,
+    entries: [
+      debit(accounts.atProvider(provider), money, money.amountMinor - feeMinor),
+      debit(accounts.feesOf(provider), money, feeMinor),
+      credit(accounts.sales, money, money.amountMinor),
+    ],
+  });
+}
+
+/** A payout settled: it and its fee left the provider's balance. */
+export function payoutSettled({ toolCallId, provider, money, feeMinor, occurredAt }: Movement): Posting {
+  return balanced({
+    key: `payout_settled:${toolCallId}`, toolCallId, occurredAt,
+    description: `Payout settled by ${provider}`,
+    entries: [
+      debit(accounts.payouts, money, money.amountMinor),
+      debit(accounts.feesOf(provider), money, feeMinor),
+      credit(accounts.atProvider(provider), money, money.amountMinor + feeMinor),
+    ],
+  });
+}
+
+/** A settled charge given back in full, or found void after the fact: the sale is undone; the fee stays spent. */
+export function chargeUndone({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: "refunded" | "reversed"): Posting {
+  return balanced({
+    key: `charge_${why}:${toolCallId}`, toolCallId, occurredAt,
+    description: `Charge ${why} by ${provider}`,
+    entries: [debit(accounts.sales, money, money.amountMinor), credit(accounts.atProvider(provider), money, money.amountMinor)],
+  });
+}
+
+/** A settled payout that came back: the money is at the provider again; the fee stays spent. */
+export function payoutUndone({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: "refunded" | "reversed"): Posting {
+  return balanced({
+    key: `payout_${why}:${toolCallId}`, toolCallId, occurredAt,
+    description: `Payout ${why} by ${provider}`,
+    entries: [debit(accounts.atProvider(provider), money, money.amountMinor), credit(accounts.payouts, money, money.amountMinor)],
+  });
+}
+
+/** A label bought: its price left the carrier platform's wallet. */
+export function labelBought({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">): Posting {
+  return balanced({
+    key: `label_bought:${toolCallId}`, toolCallId, occurredAt,
+    description: `Label bought through ${provider}`,
+    entries: [debit(accounts.shipping, money, money.amountMinor), credit(accounts.atProvider(provider), money, money.amountMinor)],
+  });
+}
+
+const debit = (account: string, { currency }: Money, amountMinor: bigint): Entry => ({ account, currency, direction: "debit", amountMinor });
+const credit = (account: string, { currency }: Money, amountMinor: bigint): Entry => ({ account, currency, direction: "credit", amountMinor });
+
+/** Drops empty entries and refuses what does not balance, before the database would. */
+export function balanced(posting: Posting): Posting {
+  const entries = posting.entries.filter((entry) => entry.amountMinor !== 0n);
+  const sums = new Map<string, bigint>();
+  for (const { currency, direction, amountMinor } of entries) {
+    if (amountMinor < 0n) throw new RangeError(`${posting.key}: an entry of ${amountMinor} ${currency}`);
+    sums.set(currency, (sums.get(currency) ?? 0n) + (direction === "debit" ? amountMinor : -amountMinor));
+  }
+  for (const [currency, sum] of sums) if (sum !== 0n) throw new RangeError(`${posting.key}: debits and credits differ by ${sum} ${currency}`);
+  return { ...posting, entries };
+}

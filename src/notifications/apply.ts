@@ -1,0 +1,83 @@
+/**
+ * Applying a kept notification: match each claim to its call, confirm claims about money at the provider, settle once. A claim that
+ * matches nothing yet (a webhook may overtake the answer) is tried again, then left `unmatched` for an operator.
+ */
+import type { Observation, ProviderEvent } from "../../providers/provider.ts";
+import { settlementKinds } from "../../schema/settlement.ts";
+import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
+import type { Job } from "../jobs/jobs.ts";
+import type { Platform } from "../platform.ts";
+import { applyObservation, observe } from "../settlement/lookup.ts";
+
+/** Waits between attempts to match or confirm; after the last, an operator decides. */
+const RETRY_WAITS_MS = [1_000, 2_000, 5_000, 15_000, 60_000, 5 * 60_000, 30 * 60_000];
+
+interface KeptNotification {
+  serverId: string;
+  method: string;
+  target: string;
+  headers: [string, string][];
+  body: Uint8Array;
+  status: string;
+  attempts: number;
+}
+
+type Verdict = "applied" | "ignored" | "unmatched" | "unconfirmed";
+
+export async function applyNotification(platform: Platform, job: Job<{ notificationId: string }>): Promise<Date | void> {
+  const { db, clock, providers, publicUrl } = platform;
+  const { notificationId: id } = job.payload;
+  const [kept] = await db.sql<KeptNotification[]>`
+    select server_id as "serverId", method, target, headers, body, status, attempts from notifications
+    where project_id = ${job.projectId} and id = ${id}`;
+  if (!kept || kept.status === "applied" || kept.status === "ignored") return undefined;
+
+  const scheme = providers.find((provider) => provider.id === kept.serverId)?.notifications;
+  const events = scheme?.read({ method: kept.method, url: new URL(kept.target, publicUrl), headers: new Headers(kept.headers), body: kept.body }) ?? [];
+  const verdicts: Verdict[] = [];
+  for (const event of events) verdicts.push(await applyEvent(platform, job.projectId, kept.serverId, event));
+
+  const open = verdicts.find((verdict) => verdict === "unmatched" || verdict === "unconfirmed");
+  const now = clock.now();
+  const wait = open && RETRY_WAITS_MS[kept.attempts];
+  const status = open ? "unmatched" : verdicts.includes("applied") ? "applied" : "ignored";
+  await db.sql`
+    update notifications set status = ${status}, attempts = attempts + 1, problem = ${open ?? null}, finished_at = ${wait === undefined ? now : null}
+    where project_id = ${job.projectId} and id = ${id}`;
+  if (open && wait === undefined) platform.log.error({ notificationId: id, server: kept.serverId, problem: open }, "a notification is left for an operator");
+  return wait === undefined ? undefined : new Date(now.getTime() + wait);
+}
+
+async function applyEvent(platform: Platform, projectId: string, provider: string, event: ProviderEvent): Promise<Verdict> {
+  const row = await matchingCall(platform, projectId, provider, event);
+  if (!row) return "unmatched";
+  if (!row.settles) return "ignored";
+  const observation = row.settles === "payment" ? await confirmed(platform, row, event.observation) : event.observation;
+  if (!observation) return "unconfirmed";
+  await applyObservation(platform, row, observation, `event:${event.eventId}`);
+  return "applied";
+}
+
+/** By our reference, which the call has had since its claim; else by the provider's id, which it has since its answer. */
+async function matchingCall({ db }: Platform, projectId: string, provider: string, { reference, ref }: ProviderEvent): Promise<ToolCallRow | undefined> {
+  const [found] = await db.sql<{ id: string }[]>`
+    select id from tool_calls
+    where project_id = ${projectId} and provider = ${provider} and (external_reference = ${reference ?? null} or provider_ref = ${ref ?? null})
+    order by (external_reference = ${reference ?? null}) desc nulls last limit 1`;
+  return found && findToolCall({ db }, projectId, found.id);
+}
+
+/**
+ * A claim about money as the provider itself confirms it. A shared token in a header proves little, and amounts in a webhook are only claims.
+ *
+ * returns  undefined while the provider does not (yet) say what the claim says
+ */
+async function confirmed(platform: Platform, row: ToolCallRow, claimed: Observation): Promise<Observation | undefined> {
+  if (claimed.state !== "succeeded" && claimed.state !== "refunded" && claimed.state !== "failed") return claimed;
+  const { asked, found } = await observe(platform, row);
+  if (!asked) return claimed;
+  if (!found) return undefined;
+  // The provider may be further on than the claim (already refunded); it must not be behind it.
+  const priority: readonly string[] = settlementKinds.payment.priority;
+  return priority.indexOf(found.state) <= priority.indexOf(claimed.state) ? { ...claimed, ...found, action: claimed.action } : undefined;
+}

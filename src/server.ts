@@ -1,0 +1,249 @@
+/**
+ * The server, put together: the only place besides `main.ts` that sees every room. A test builds one with a clock it can move,
+ * and calls it without a socket.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
+import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
+import { liveFetch, twinsFetch } from "../providers/transport.ts";
+import { hostTwins, type TwinHost } from "../providers/twin-host.ts";
+import type { TwinStep } from "../providers/twin.ts";
+import { systemClock, type Clock } from "../schema/clock.ts";
+import { bootstrap } from "./access/bootstrap.ts";
+import { endLostRuns } from "./agents/runs.ts";
+import { createDoor } from "./call.ts";
+import { connectTwins } from "./connections/sandbox.ts";
+import { createVault } from "./connections/vault.ts";
+import { openDatabase, type Database } from "./db/connect.ts";
+import { startEmbeddedPostgres } from "./db/embedded.ts";
+import { migrate, migrationState } from "./db/migrate.ts";
+import type { Door } from "./door.ts";
+import { createHub } from "./events/hub.ts";
+import { createLeases } from "./execution/leases.ts";
+import { recoverAbandoned } from "./execution/recover.ts";
+import { createJobs } from "./jobs/jobs.ts";
+import { applyNotification } from "./notifications/apply.ts";
+import { receiveNotification } from "./notifications/receive.ts";
+import { defaultLimits, type Limits, type Platform } from "./platform.ts";
+import { closeIdleSessions } from "./sessions/sessions.ts";
+import { SettingsError, type Settings } from "./settings.ts";
+import { runLookup } from "./settlement/lookup.ts";
+import { createGraphql } from "./surfaces/graphql/index.ts";
+import { createHttp, type Http } from "./surfaces/http.ts";
+import { directCallerOf } from "./surfaces/rest/request.ts";
+import { createTrpc } from "./surfaces/trpc/index.ts";
+import { databaseTwinStore, type TwinStepJob } from "./twins/store.ts";
+
+export interface ServerOptions {
+  settings: Settings;
+  log: Logger;
+  clock?: Clock;
+  limits?: Partial<Limits>;
+  providers?: readonly ProviderDefinition[];
+  /** An open, migrated database instead of the settings' own. The caller closes it. */
+  database?: Database;
+  /** Whether jobs and upkeep run by themselves. A test with a clock of its own runs them by hand. */
+  background?: boolean;
+}
+
+export interface Server {
+  platform: Platform;
+  door: Door;
+  http: Http;
+  /** The twins of test mode; undefined when they are a process of their own. */
+  twins: TwinHost | undefined;
+  /** A test key made because the database was empty and no key was given. */
+  madeKey: string | undefined;
+  listen(): Promise<{ url: string; port: number }>;
+  /** Runs every due job and all upkeep once. */
+  settle(): Promise<void>;
+  /** Drains within the time and lets go of everything it opened. */
+  stop(): Promise<void>;
+}
+
+/** SIGTERM to exit, with streams open. */
+export const DRAIN_MS = 8_000;
+/** How often abandoned calls are looked for. */
+const RECOVER_EVERY_MS = 2_000;
+const IDLE_EVERY_MS = 60_000;
+
+export async function createServer(options: ServerOptions): Promise<Server> {
+  const { settings, log, clock = systemClock, providers = everyProvider, background = true } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const database = await openOwnDatabase(options);
+  const { db } = database;
+  const jobs = createJobs({ db, clock, log });
+  const hub = createHub({ db, log });
+  const leases = createLeases({ db, clock, leaseMs: limits.leaseMs });
+  const vault = createVault(await masterKey(settings));
+  const { transport, twins, openTwinAccount, closeTransport } = await providersReach(options, { db, jobs, clock, send: (request) => http.fetch(request) });
+
+  const platform: Platform = {
+    db, clock, log, hub, jobs, leases, vault, providers, transport, openTwinAccount, limits,
+    publicUrl: settings.PUBLIC_URL?.replace(/\/+$/, "") ?? `http://localhost:${settings.PORT}`,
+    model: { apiKey: settings.ANTHROPIC_API_KEY, baseUrl: settings.ANTHROPIC_BASE_URL, model: settings.ANTHROPIC_MODEL },
+  };
+  jobs.handle("lookup", (job) => runLookup(platform, job));
+  jobs.handle("notification", (job) => applyNotification(platform, job));
+  jobs.handle("twin", async ({ payload }: { payload: TwinStepJob }) => twins?.run(payload.twin, payload.step as TwinStep));
+
+  const door = createDoor(platform);
+  const http = createHttp({
+    door, clock, log, corsOrigins: settings.CORS_ORIGINS,
+    graphql: createGraphql({ door, development: settings.NODE_ENV !== "production", contextOf: directCallerOf }),
+    trpc: createTrpc({ door, contextOf: directCallerOf }),
+    notifications: (request, params) => receiveNotification(platform, request, params),
+    ready: () => readiness(db),
+  });
+  await hub.start();
+
+  const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY };
+  const { madeKey } = await bootstrap(db, { keys, chargeAmountUnit: settings.CHARGE_AMOUNT_UNIT, now: clock.now() });
+  const upkeep = background ? startUpkeep(platform) : undefined;
+  if (background) jobs.start();
+
+  return {
+    platform, door, http, twins, madeKey,
+    listen: async () => {
+      const listening = await http.listen(settings.PORT, settings.HOST);
+      platform.publicUrl = settings.PUBLIC_URL?.replace(/\/+$/, "") ?? listening.url;
+      await connectTestProjects(platform);
+      return listening;
+    },
+    settle: async () => {
+      await recoverAbandoned(platform);
+      await closeIdleSessions(platform);
+      await endLostRuns(platform);
+      await jobs.runDue();
+    },
+    stop: async () => {
+      await http.drain(DRAIN_MS);
+      await upkeep?.stop();
+      await jobs.stop();
+      await hub.stop();
+      await closeTransport();
+      await database.close();
+    },
+  };
+}
+
+/** Test projects whose twins are not all connected yet: new ones, and old ones after a provider was added. */
+export async function connectTestProjects(platform: Platform): Promise<void> {
+  const projects = await platform.db.sql<{ orgId: string; projectId: string }[]>`
+    select org_id as "orgId", id as "projectId" from projects where environment = 'test'`;
+  for (const project of projects) await connectTwins(platform, project);
+}
+
+async function openOwnDatabase({ settings, database, log }: ServerOptions): Promise<{ db: Database; close(): Promise<void> }> {
+  if (database) return { db: database, close: async () => {} };
+  const say = (line: string) => log.info(line);
+  const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDir: settings.DATA_DIR, log: say }) : undefined;
+  const db = openDatabase({ url: settings.DATABASE_URL ?? embedded!.url });
+  const close = async () => {
+    await db.close();
+    await embedded?.stop();
+  };
+  try {
+    await migrate(db, { log: say });
+    return { db, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * The key that seals stored credentials. With our own database it is made once and kept beside it, readable by its owner only; with a
+ * shared one every process must be given the same, so it is never made up.
+ */
+async function masterKey(settings: Settings): Promise<Uint8Array> {
+  if (settings.MASTER_KEY) return Buffer.from(settings.MASTER_KEY, "base64");
+  if (settings.DATABASE_URL)
+    throw new SettingsError("MASTER_KEY: expected 32 bytes in base64, the same for every process that shares DATABASE_URL. Example: MASTER_KEY=$(openssl rand -base64 32)");
+  const file = join(settings.DATA_DIR, "master.key");
+  await mkdir(settings.DATA_DIR, { recursive: true });
+  await writeFile(file, randomBytes(32).toString("base64"), { mode: 0o600, flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  return Buffer.from(await readFile(file, "utf8"), "base64");
+}
+
+interface ProvidersReach extends Pick<Platform, "transport" | "openTwinAccount"> {
+  twins: TwinHost | undefined;
+  closeTransport(): Promise<void>;
+}
+
+/** The one place that picks where requests go: a test call to the twin, a live call to the real host. */
+async function providersReach(
+  { settings }: ServerOptions,
+  hosting: { db: Database; jobs: Platform["jobs"]; clock: Clock; send: Fetch },
+): Promise<ProvidersReach> {
+  const live = liveFetch();
+  if (settings.TWINS_URL) {
+    const twinsUrl = settings.TWINS_URL;
+    const toTwins = twinsFetch(twinsUrl, await readFile(settings.TWINS_CA_FILE!, "utf8"));
+    return {
+      twins: undefined,
+      transport: (environment) => (environment === "test" ? toTwins : live),
+      openTwinAccount: (providerId, account) => openRemoteAccount(toTwins, twinsUrl, providerId, account),
+      closeTransport: async () => void (await Promise.all([live.close(), toTwins.close()])),
+    };
+  }
+  const twins = hostTwins({
+    twins: everyTwin, clock: hosting.clock, settleAfterMs: settings.TWIN_SETTLE_MS, send: hosting.send,
+    storeFor: (id) => databaseTwinStore(hosting, id),
+  });
+  return {
+    twins,
+    transport: (environment) => (environment === "test" ? twins.fetch : live),
+    openTwinAccount: (providerId, account) => twins.openAccount(providerId, account),
+    closeTransport: () => live.close(),
+  };
+}
+
+async function openRemoteAccount(
+  toTwins: Fetch, twinsUrl: string, providerId: string, account: { webhookUrl: string },
+): ReturnType<Platform["openTwinAccount"]> {
+  const request = new Request(`${twinsUrl}/_twin/${providerId}/accounts`, {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(account),
+  });
+  const response = await toTwins(request);
+  if (!response.ok) throw new Error(`the twins process answered ${response.status} for an account at ${providerId}`);
+  return (await response.json()) as Awaited<ReturnType<Platform["openTwinAccount"]>>;
+}
+
+async function readiness(db: Database): Promise<{ ok: boolean; checks: Record<string, unknown> }> {
+  try {
+    const { pending } = await migrationState(db);
+    return { ok: pending.length === 0, checks: { database: "ok", migrations: pending.length === 0 ? "ok" : { pending } } };
+  } catch {
+    return { ok: false, checks: { database: "unreachable" } };
+  }
+}
+
+/** What must be done every so often by every process: signs of life, and picking up what dead processes left. */
+function startUpkeep(platform: Platform): { stop(): Promise<void> } {
+  const { log, leases, limits } = platform;
+  const running = new Set<Promise<unknown>>();
+  const every = (ms: number, name: string, task: () => Promise<unknown>) =>
+    setInterval(() => {
+      const run = task().catch((error: unknown) => log.error({ err: error }, `${name} failed`));
+      running.add(run);
+      void run.finally(() => running.delete(run));
+    }, ms);
+  const timers = [
+    every(limits.leaseMs / 3, "renewing leases", () => leases.renew()),
+    every(RECOVER_EVERY_MS, "recovering calls", () => recoverAbandoned(platform)),
+    every(IDLE_EVERY_MS, "closing idle sessions", () => closeIdleSessions(platform)),
+    every(IDLE_EVERY_MS, "ending lost runs", () => endLostRuns(platform)),
+  ];
+  return {
+    stop: async () => {
+      timers.forEach((timer) => clearInterval(timer));
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/** Sessions, and how far each declared mock of a session has been used. */
+import { index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import type { Environment } from "../../schema/tool-calls.ts";
+import type { Mocks } from "./mocks.ts";
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+
+export const sessions = pgTable(
+  "sessions",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    id: text().notNull(),
+    userId: text("user_id").notNull(),
+    environment: text().$type<Environment>().notNull(),
+    servers: text().array().notNull(),
+    status: text().$type<"active" | "closed" | "error">().notNull(),
+    metadata: jsonb().$type<Record<string, string>>(),
+    /** `json`, not `jsonb`: a mock is returned verbatim, with its keys in their order. */
+    mocks: json().$type<Mocks>(),
+    createdAt: moment("created_at").notNull(),
+    lastActiveAt: moment("last_active_at").notNull(),
+    closedAt: moment("closed_at"),
+    closeReason: text("close_reason"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.id] }),
+    uniqueIndex("sessions_id").on(table.id),
+    index("sessions_idle").on(table.lastActiveAt),
+  ],
+);
+
+export const mockUses = pgTable(
+  "mock_uses",
+  {
+    orgId: text("org_id").notNull(),
+    projectId: text("project_id").notNull(),
+    sessionId: text("session_id").notNull(),
+    tool: text().notNull(),
+    used: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.projectId, table.sessionId, table.tool] })],
+);

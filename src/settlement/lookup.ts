@@ -1,0 +1,120 @@
+/**
+ * Asking a provider what became of a call: to resolve an unknown outcome, and to follow one whose webhook may be lost.
+ * Unknown is never reported as failure and never sent again; it ends when the provider says what it has.
+ */
+import type { CallContext, Observation, ProviderVerb } from "../../providers/provider.ts";
+import { rails } from "../../providers/rails.ts";
+import { Failure } from "../../schema/failures.ts";
+import { isMetaTool } from "../../schema/meta-tools/index.ts";
+import { isCurrency } from "../../schema/money.ts";
+import { isTerminal } from "../../schema/settlement.ts";
+import { findConnection, openProvider } from "../connections/connections.ts";
+import { transaction } from "../db/connect.ts";
+import { recordAccepted, recordEnded } from "../execution/record.ts";
+import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
+import type { Job } from "../jobs/jobs.ts";
+import { plainJson } from "../json.ts";
+import type { Platform } from "../platform.ts";
+import { waits, type LookupPayload } from "./lookup-queue.ts";
+import { lockCall, settle } from "./settle.ts";
+
+/** One question. Returns when to ask again, or nothing when there is nothing more to learn. */
+export async function runLookup(platform: Platform, job: Job<LookupPayload>): Promise<Date | void> {
+  const { toolCallId, purpose } = job.payload;
+  const row = await findToolCall(platform, job.projectId, toolCallId);
+  const resolved = purpose === "unknown" ? await resolveUnknown(platform, row) : await follow(platform, row);
+  if (resolved) return undefined;
+  const { ms, forEver } = waits[purpose];
+  if (!forEver && job.attempts >= ms.length) return undefined;
+  return new Date(platform.clock.now().getTime() + ms[Math.min(job.attempts, ms.length - 1)]!);
+}
+
+/** What the provider has for a call; throws when it cannot say, undefined when it has no way to be asked. */
+export async function observe(platform: Platform, row: ToolCallRow): Promise<{ asked: boolean; found: Observation | undefined }> {
+  const connection = row.provider && row.connectionId ? await findConnection(platform, row.provider, row.connectionId) : undefined;
+  const verb = verbOf(row);
+  if (!connection || !verb || !row.externalReference) return { asked: false, found: undefined };
+  const provider = await openProvider(platform, connection);
+  if (!provider.lookup) return { asked: false, found: undefined };
+  const currency = row.currency && isCurrency(row.currency) ? row.currency : undefined;
+  const found = await provider.lookup({ verb, reference: row.externalReference, ref: row.providerRef ?? undefined, currency }, await lookupContext(platform, row));
+  return { asked: true, found };
+}
+
+async function resolveUnknown(platform: Platform, row: ToolCallRow): Promise<boolean> {
+  if (row.outcome !== "unknown" || row.status !== "running") return true;
+  const { asked, found } = await observe(platform, row);
+  if (!asked) return false;
+  if (found) {
+    await acceptFound(platform, row, found);
+    return true;
+  }
+  const leftAt = row.calledAt.getTime();
+  // A request may still be on its way: not knowing it is believed only when it has had time to arrive.
+  if (platform.clock.now().getTime() - leftAt < platform.limits.notFoundBelievedAfterMs) return false;
+  await neverArrived(platform, row);
+  return true;
+}
+
+async function follow(platform: Platform, row: ToolCallRow): Promise<boolean> {
+  if (!row.settles || (row.state && isTerminal(row.settles, row.state))) return true;
+  const { asked, found } = await observe(platform, row);
+  if (asked && found) await applyObservation(platform, row, found, "lookup");
+  return !asked || (found !== undefined && isTerminal(row.settles, found.state));
+}
+
+/** Applies what a lookup or a notification found. The key makes a second application of the same fact change nothing. */
+export async function applyObservation(platform: Platform, row: ToolCallRow, found: Observation, source: string): Promise<void> {
+  await transaction(platform.db, async (tx) => {
+    const locked = await lockCall(tx, row.projectId, row.id);
+    if (locked) await settle(platform, tx, locked, { key: source === "lookup" ? `lookup:${found.state}:${found.action}` : source, provider: row.provider!, observation: found });
+  });
+  platform.hub.wake();
+}
+
+/** The provider has it: the call is accepted after all, with whatever the lookup knows as its result. */
+async function acceptFound(platform: Platform, row: ToolCallRow, found: Observation): Promise<void> {
+  const now = platform.clock.now();
+  await transaction(platform.db, async (tx) => {
+    const locked = await lockCall(tx, row.projectId, row.id);
+    if (!locked || locked.status !== "running") return;
+    const call = { ...row, idempotencyKey: row.idempotencyKey!, provider: row.provider!, rail: row.rail! };
+    const result = { id: found.ref, status: "pending", ...amountOf(row), ...(plainJson(found.result ?? {}) as object) };
+    await tx`update tool_calls set outcome = 'accepted' where project_id = ${row.projectId} and id = ${row.id}`;
+    await recordAccepted(platform, tx, call, locked, { ref: found.ref, state: found.state, action: found.action, result }, now);
+    await settle(platform, tx, (await lockCall(tx, row.projectId, row.id))!, { key: `lookup:${found.state}:${found.action}`, provider: row.provider!, observation: found });
+  });
+  platform.hub.wake();
+}
+
+const amountOf = (row: ToolCallRow) => (row.amountMinor === null ? {} : { amount: Number(row.amountMinor), currency: row.currency });
+
+/** The provider never had it: nothing happened, so the key and the intent are free for a repeat. */
+async function neverArrived(platform: Platform, row: ToolCallRow): Promise<void> {
+  const failure = new Failure("provider_unavailable", { provider: row.provider ?? "the provider", reason: "it never received the request" });
+  const now = platform.clock.now();
+  await transaction(platform.db, async (tx) => {
+    const locked = await lockCall(tx, row.projectId, row.id);
+    if (!locked || locked.status !== "running") return;
+    await tx`update tool_calls set outcome = 'not_reached' where project_id = ${row.projectId} and id = ${row.id}`;
+    await recordEnded(tx, row, { failure, gaveBack: true }, now);
+    await platform.hub.record(tx, {
+      orgId: row.orgId, projectId: row.projectId, topic: "tool_call", subject: row.id, sessionId: locked.sessionId, data: { outcome: "not_reached" }, at: now,
+    });
+  });
+  platform.hub.wake();
+}
+
+function verbOf(row: ToolCallRow): ProviderVerb | undefined {
+  if (!isMetaTool(row.toolName)) return undefined;
+  return rails.find((rail) => rail.tool === row.toolName && rail.id === row.rail && rail.provider === row.provider)?.verb;
+}
+
+async function lookupContext({ db, clock }: Platform, row: ToolCallRow): Promise<CallContext> {
+  const [last] = await db.sql<{ notes: Record<string, string> }[]>`
+    select notes from dispatches where project_id = ${row.projectId} and tool_call_id = ${row.id} order by attempt desc limit 1`;
+  return {
+    reference: row.externalReference!, toolCallId: row.id, clock, signal: undefined, acted: false, notes: last?.notes ?? {},
+    note: async () => {},
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * What a provider said about a call, applied once: the event is kept, the state folded, the books posted and the change
+ * announced, in one transaction. The order in which events arrive never matters.
+ */
+import type { Observation } from "../../providers/provider.ts";
+import { isMetaTool, metaTools } from "../../schema/meta-tools/index.ts";
+import { isObject } from "../../schema/meta-tools/meta-tool.ts";
+import type { Currency } from "../../schema/money.ts";
+import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, type SettlementState } from "../../schema/settlement.ts";
+import type { TransactionSql } from "../db/connect.ts";
+import { post } from "../ledger/post.ts";
+import { chargeSettled, chargeUndone, payoutSettled, payoutUndone, type Posting } from "../ledger/rules.ts";
+import { plainJson } from "../json.ts";
+import type { Platform } from "../platform.ts";
+
+/** The parts of a tool call that settling needs, locked until the transaction ends. */
+export interface LockedCall {
+  orgId: string;
+  projectId: string;
+  id: string;
+  sessionId: string;
+  toolName: string;
+  provider: string | null;
+  status: "running" | "success" | "error";
+  outcome: DispatchOutcome | null;
+  settles: SettlementKind | null;
+  state: SettlementState | null;
+  providerRef: string | null;
+  amountMinor: bigint | null;
+  currency: Currency | null;
+  output: unknown;
+}
+
+export async function lockCall(tx: TransactionSql, projectId: string, id: string): Promise<LockedCall | undefined> {
+  const [row] = await tx<LockedCall[]>`
+    select org_id as "orgId", project_id as "projectId", id, session_id as "sessionId", tool_name as "toolName", provider, status, outcome,
+           settles, state, provider_ref as "providerRef", amount_minor as "amountMinor", currency, output
+    from tool_calls where project_id = ${projectId} and id = ${id} for update`;
+  return row;
+}
+
+export interface SettlementClaim {
+  /** Names the claim: the provider's event id, or the lookup that found it. A second one changes nothing. */
+  key: string;
+  provider: string;
+  observation: Observation;
+}
+
+/** Returns whether the claim was new. The caller wakes the hub after the commit. */
+export async function settle(platform: Platform, tx: TransactionSql, call: LockedCall, claim: SettlementClaim): Promise<boolean> {
+  if (!call.settles) return false;
+  const { clock, hub, log } = platform;
+  const now = clock.now();
+  const { observation } = claim;
+  const disagreement = amountDisagreement(call, observation);
+  if (disagreement) log.error({ toolCallId: call.id, provider: claim.provider, ...disagreement }, "a settlement's amount is not the one asked for");
+  const state = disagreement ? "updated" : observation.state;
+  const isNew = await insertEvent(tx, call, claim, { state, now, details: disagreement });
+  if (!isNew) return false;
+
+  const states = await tx<{ state: SettlementState }[]>`
+    select distinct state from settlement_events where project_id = ${call.projectId} and tool_call_id = ${call.id}`;
+  const folded = foldState(call.settles, states.map((row) => row.state));
+  const settled = state === "succeeded" || state === "refunded";
+  await tx`
+    update tool_calls set state = ${folded}, provider_ref = coalesce(provider_ref, ${observation.ref}),
+      final_amount_minor = case when ${settled} then ${observation.amountMinor ?? call.amountMinor} else final_amount_minor end,
+      settled_at = case when ${settled} then coalesce(settled_at, ${observation.occurredAt ?? now}) else settled_at end,
+      output = ${observation.result || isObject(call.output) ? tx.json({ ...(call.output as object), ...(plainJson(observation.result ?? {}) as object) } as never) : null}
+    where project_id = ${call.projectId} and id = ${call.id}`;
+  for (const posting of await postingsFor(tx, call, new Set(states.map((row) => row.state)))) await post(tx, call, posting, now);
+  await hub.record(tx, {
+    orgId: call.orgId, projectId: call.projectId, topic: "tool_call", subject: call.id, sessionId: call.sessionId, data: { state: folded }, at: now,
+  });
+  return true;
+}
+
+/** A provider that reports another amount or currency than was asked for is not believed; an operator is told. */
+function amountDisagreement(call: LockedCall, { state, amountMinor, currency }: Observation): Record<string, string> | undefined {
+  if (state !== "succeeded" || call.amountMinor === null) return undefined;
+  if (amountMinor !== undefined && amountMinor !== call.amountMinor)
+    return { problem: "amount_mismatch", asked: String(call.amountMinor), reported: String(amountMinor) };
+  if (currency !== undefined && currency !== call.currency)
+    return { problem: "currency_mismatch", asked: String(call.currency), reported: currency };
+  return undefined;
+}
+
+async function insertEvent(
+  tx: TransactionSql,
+  call: LockedCall,
+  { key, provider, observation }: SettlementClaim,
+  { state, now, details }: { state: SettlementState; now: Date; details: Record<string, string> | undefined },
+): Promise<boolean> {
+  const { action, ref, amountMinor, feeMinor, currency, endToEndId, occurredAt, failure } = observation;
+  const kept = { ...details, ...(failure && { failure }) };
+  const written = await tx`
+    insert into settlement_events (org_id, project_id, tool_call_id, event_key, event_type, state, provider, provider_action, provider_ref,
+      amount_minor, fee_minor, currency, end_to_end_id, details, occurred_at, received_at)
+    values (${call.orgId}, ${call.projectId}, ${call.id}, ${key}, ${`${settlementKinds[call.settles!].family}.${state}`}, ${state}, ${provider},
+      ${action}, ${ref}, ${amountMinor ?? null}, ${feeMinor ?? null}, ${currency ?? null}, ${endToEndId ?? null},
+      ${Object.keys(kept).length > 0 ? tx.json(kept as never) : null}, ${occurredAt ?? now}, ${now})
+    on conflict (project_id, tool_call_id, event_key) do nothing returning 1`;
+  return written.length > 0;
+}
+
+interface FinalEvent {
+  state: SettlementState;
+  amountMinor: bigint | null;
+  feeMinor: bigint | null;
+  provider: string;
+  occurredAt: Date;
+}
+
+/** The postings that a set of states calls for. Each has a key, so that one already made is not made again. */
+async function postingsFor(tx: TransactionSql, call: LockedCall, states: ReadonlySet<SettlementState>): Promise<Posting[]> {
+  if (call.settles !== "payment" || !isMetaTool(call.toolName) || call.amountMinor === null || call.currency === null) return [];
+  if (!states.has("succeeded") && !states.has("refunded")) return [];
+  const finals = await tx<FinalEvent[]>`
+    select distinct on (state) state, amount_minor as "amountMinor", fee_minor as "feeMinor", provider, occurred_at as "occurredAt" from settlement_events
+    where project_id = ${call.projectId} and tool_call_id = ${call.id} and state in ('succeeded', 'refunded', 'failed') order by state, id`;
+  const of = (state: SettlementState) => finals.find((event) => event.state === state);
+  const settled = (of("succeeded") ?? of("refunded"))!;
+  const money = { amountMinor: settled.amountMinor ?? call.amountMinor, currency: call.currency };
+  const movement = (event: FinalEvent) => ({ toolCallId: call.id, provider: event.provider, money, feeMinor: settled.feeMinor ?? 0n, occurredAt: event.occurredAt });
+  const inbound = call.toolName === metaTools.codespar_charge.name;
+  const undone = inbound ? chargeUndone : payoutUndone;
+  const refund = of("refunded");
+  const failure = of("failed");
+  return [
+    (inbound ? chargeSettled : payoutSettled)(movement(settled)),
+    ...(refund ? [undone(movement(refund), "refunded")] : []),
+    // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
+    ...(failure && !refund ? [undone(movement(failure), "reversed")] : []),
+  ];
+}

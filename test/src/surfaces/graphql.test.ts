@@ -1,0 +1,615 @@
+/** The GraphQL surface against a scripted door, in process and over a real loopback server. */
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApolloClient, ApolloLink, gql, InMemoryCache, Observable } from "@apollo/client/core";
+import { createClient as createUrql, fetchExchange } from "@urql/core";
+import fc from "fast-check";
+import {
+  getIntrospectionQuery, isEnumType, isInputObjectType, isObjectType, isScalarType, isUnionType, print, printSchema, type GraphQLSchema,
+} from "../../../src/surfaces/graphql/graphql-js.ts";
+import { auditServer } from "graphql-http";
+import { createClient, type Client } from "graphql-sse";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { Failure } from "../../../schema/failures.ts";
+import { operations, subscriptions } from "../../../schema/index.ts";
+import { MinorUnits } from "../../../schema/money.ts";
+import { operation, subscription } from "../../../schema/operation.ts";
+import type { CallerContext } from "../../../src/door.ts";
+import { wholeContract, type Contract } from "../../../src/surfaces/contract.ts";
+import { createGraphql, type GraphqlOptions, type GraphqlSurface } from "../../../src/surfaces/graphql/index.ts";
+import { buildGraphqlSchema } from "../../../src/surfaces/graphql/schema.ts";
+import { HandFedStream, scriptedDoor, type Script } from "../../support/scripted-door.ts";
+
+const contextOf = (request: Request): CallerContext => ({
+  credential: request.headers.get("authorization")?.replace("Bearer ", ""),
+  origin: "direct",
+  requestId: "req_1",
+  signal: request.signal,
+});
+
+function graphql(script: Script, options: Partial<GraphqlOptions> = {}) {
+  const door = scriptedDoor(script);
+  const surface = createGraphql({ door, development: false, contextOf, ...options });
+  return { door, surface, run: (query: string, variables?: object) => post(surface, { query, variables }) };
+}
+
+async function post(surface: GraphqlSurface, body: object): Promise<{ data?: any; errors?: any[]; status: number }> {
+  const response = await surface.fetch(new Request("http://test/graphql", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+  }));
+  return { ...await response.json(), status: response.status };
+}
+
+const session = {
+  id: "ses_1", org_id: "org_1", project_id: "prj_1", environment: "test", user_id: "u1", servers: ["asaas"], status: "active",
+  metadata: { cost_center: "a_b" }, tool_call_count: 0, created_at: "2026-11-20T12:00:00.000Z", expires_at: null,
+  closed_at: null, close_reason: null,
+};
+
+const payment = (state: string) => ({
+  status: state, state, payment_status: state, tool_call_id: "tc_1", idempotency_key: null, external_reference: null,
+  provider: "asaas", rail: null, original_status: "success", outcome: "accepted", observed_at: "2026-11-20T12:00:00.000Z",
+  amount_minor: 9_007_199_254_740_991, final_amount_minor: null, currency: "BRL", settled_at: null, events: [],
+});
+
+const toolResult = {
+  success: true, data: { pix_key: { key_type: "cpf" } }, error: null, duration: 3, server: "asaas", tool: "codespar_charge",
+  provider: "asaas", tool_call_id: "tc_1", called_at: "2026-11-20T12:00:00.000Z",
+};
+
+const contractOf = (operationsByName: Contract["operations"], subscriptionsByName: Contract["subscriptions"] = {}): Contract =>
+  ({ operations: operationsByName, subscriptions: subscriptionsByName });
+
+/** An operation that no surface has heard of, with a bit of everything. */
+const quote = operation({
+  name: "quotes.ask", field: "quote", summary: "Ask for a quote.", effect: "reads", scope: "none", route: "GET /quotes",
+  input: z.object({
+    parcel_list: z.array(z.object({ weight_g: z.int(), declared_value: MinorUnits.optional() }).meta({ id: "Parcel" })),
+    service_level: z.enum(["next-day", "standard"]).default("standard"),
+    extra_notes: z.record(z.string(), z.unknown()).optional(),
+    erase_me: z.string().nullable().optional(),
+  }),
+  output: z.object({
+    price: MinorUnits,
+    best_service: z.enum(["next-day", "standard"]),
+    legs: z.array(z.object({ hub_name: z.string().nullable() })),
+    flag: z.literal("cheap"),
+  }),
+  errors: [],
+});
+
+describe("the schema", () => {
+  const schema = buildGraphqlSchema(wholeContract, { door: scriptedDoor({}), report: () => {} });
+
+  test.each(Object.values(operations))("$name is a field of its effect with an argument for every input", (each) => {
+    const root = each.effect === "reads" ? schema.getQueryType() : schema.getMutationType();
+    const field = root!.getFields()[each.field]!;
+    expect(field.description).toBe(each.summary);
+    expect(field.args.map((argument) => argument.name)).toEqual(Object.keys(each.input.shape).map(camel).sort());
+  });
+
+  test.each(Object.values(subscriptions))("$name is a subscription field with an argument for every input", (each) => {
+    const field = schema.getSubscriptionType()!.getFields()[each.field]!;
+    expect(field.description).toBe(each.summary);
+    expect(field.args.map((argument) => argument.name)).toEqual(Object.keys(each.input.shape).map(camel).sort());
+  });
+
+  test("has no root field that the contract has not", () => {
+    const fields = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((root) => Object.keys(root!.getFields()));
+    expect(fields.length).toBe(Object.keys(operations).length + Object.keys(subscriptions).length);
+  });
+
+  test("describes every type, field and argument", () => {
+    expect(undescribed(schema)).toEqual([]);
+  });
+
+  test("projects an operation nobody has prepared it for", () => {
+    const text = printSchema(buildGraphqlSchema(contractOf({ "quotes.ask": quote }), { door: scriptedDoor({}), report: () => {} }));
+    expect(text.replace(/ *"""[^"]*"""\n/g, "").replace(/\n\n+/g, "\n").trim()).toBe(`\
+scalar Json
+scalar MinorUnits
+input ParcelInput {
+  declaredValue: MinorUnits
+  weightG: Int!
+}
+type Query {
+  quote(
+    eraseMe: String
+    extraNotes: Json
+    parcelList: [ParcelInput!]!
+    serviceLevel: QuoteServiceLevel = standard
+  ): QuoteResult
+}
+type QuoteResult {
+  bestService: QuoteResultBestService!
+  flag: String!
+  legs: [QuoteResultLegs!]!
+  price: MinorUnits!
+}
+enum QuoteResultBestService {
+  next_day
+  standard
+}
+type QuoteResultLegs {
+  hubName: String
+}
+enum QuoteServiceLevel {
+  next_day
+  standard
+}`);
+  });
+
+  test("two different types of one name are found when the server starts", () => {
+    const other = operation({ ...quote, name: "quotes.other", field: "other", output: z.object({ a: z.string() }).meta({ id: "Parcel" }) });
+    const again = operation({ ...quote, name: "quotes.again", field: "again", output: z.object({ b: z.string() }).meta({ id: "Parcel" }) });
+    const contract = contractOf({ "quotes.other": other, "quotes.again": again });
+    expect(() => buildGraphqlSchema(contract, { door: scriptedDoor({}), report: () => {} })).toThrow("two different types are named Parcel");
+  });
+});
+
+describe("a call", () => {
+  test("reaches the door in the contract's spelling, without nulls, and free JSON as it is", async () => {
+    const { door, run } = graphql({ operations: { "tools.execute": () => toolResult } });
+    const { data } = await run(
+      "mutation ($s: String!, $t: String!, $i: Json) { execute(sessionId: $s, tool: $t, input: $i) { toolCallId data idempotencyKey } }",
+      { s: "ses_1", t: "codespar_charge", i: { due_date: null, buyer: { full_name: "Ana", camelCase: 1 } } },
+    );
+    expect(door.calls).toMatchObject([{
+      name: "tools.execute",
+      input: { session_id: "ses_1", tool: "codespar_charge", input: { due_date: null, buyer: { full_name: "Ana", camelCase: 1 } } },
+    }]);
+    expect(data).toEqual({ execute: { toolCallId: "tc_1", data: { pix_key: { key_type: "cpf" } }, idempotencyKey: null } });
+  });
+
+  test("leaves out what a client sends as null", async () => {
+    const { door, run } = graphql({ operations: { "sessions.list": () => ({ sessions: [session], next_before: null }) } });
+    const { data } = await run(
+      "query ($u: String, $s: SessionStatus) { sessions(userId: $u, status: $s, limit: 2) { sessions { id metadata createdAt expiresAt } nextBefore } }",
+      { u: null, s: "active" },
+    );
+    expect(door.calls[0]!.input).toEqual({ status: "active", limit: 2 });
+    expect(data.sessions.sessions).toEqual([
+      { id: "ses_1", metadata: { cost_center: "a_b" }, createdAt: "2026-11-20T12:00:00.000Z", expiresAt: null },
+    ]);
+  });
+
+  test("respells nested inputs and enum values both ways, and keeps a null the contract knows", async () => {
+    const answer = { price: 5, best_service: "next-day", legs: [{ hub_name: null }], flag: "cheap" };
+    const { door, run } = graphql({ operations: { "quotes.ask": () => answer } }, { contract: contractOf({ "quotes.ask": quote }) });
+    const { data } = await run(`{
+      quote(parcelList: [{ weightG: 1, declaredValue: "9007199254740991" }, { weightG: 2, declaredValue: null }],
+            serviceLevel: next_day, extraNotes: { a_b: [1, { c_d: $missing }] }, eraseMe: null) { price bestService legs { hubName } flag }
+    }`.replace("$missing", "null"));
+    expect(door.calls[0]!.input).toEqual({
+      parcel_list: [{ weight_g: 1, declared_value: 9_007_199_254_740_991 }, { weight_g: 2 }],
+      service_level: "next-day", extra_notes: { a_b: [1, { c_d: null }] }, erase_me: null,
+    });
+    expect(data.quote).toEqual({ price: 5, bestService: "next_day", legs: [{ hubName: null }], flag: "cheap" });
+  });
+
+  test("carries who asks to the door", async () => {
+    const { door, surface } = graphql({ operations: { "keys.whoami": () => null } });
+    await surface.fetch(new Request("http://test/graphql", {
+      method: "POST", headers: { "content-type": "application/json", authorization: "Bearer csk_test_1" },
+      body: JSON.stringify({ query: "{ whoami { key { id } } }" }),
+    }));
+    expect(door.calls[0]!.context).toMatchObject({ credential: "csk_test_1", origin: "direct", requestId: "req_1" });
+  });
+});
+
+describe("amounts", () => {
+  const pay = operation({
+    name: "quotes.pay", field: "pay", summary: "Pay.", effect: "reads", scope: "none", route: "GET /pay",
+    input: z.object({ amount: MinorUnits }), output: z.object({ amount: MinorUnits }), errors: [],
+  });
+  const { run } = graphql({ operations: { "quotes.pay": (input: object) => input } }, { contract: contractOf({ "quotes.pay": pay }) });
+  const paid = async (amount: unknown) => run("query ($a: MinorUnits!) { pay(amount: $a) { amount } }", { a: amount });
+
+  test("are JSON integers, exact up to 2^53-1", async () => {
+    const { run: read } = graphql({ operations: { "payments.status": () => payment("pending") } });
+    const { data } = await read('{ paymentStatus(toolCallId: "tc_1") { amountMinor finalAmountMinor } }');
+    expect(data.paymentStatus).toEqual({ amountMinor: 9_007_199_254_740_991, finalAmountMinor: null });
+  });
+
+  test("are taken as integers and as text of integers", async () => {
+    await fc.assert(fc.asyncProperty(fc.maxSafeNat(), fc.boolean(), async (amount, asText) => {
+      expect((await paid(asText ? String(amount) : amount)).data).toEqual({ pay: { amount } });
+    }), { numRuns: 50 });
+    expect((await run("{ pay(amount: 9007199254740991) { amount } }")).data).toEqual({ pay: { amount: 9_007_199_254_740_991 } });
+  });
+
+  test.each([15.5, "15.5", "9007199254740992", 9_007_199_254_740_992, "", "1e3", true, {}])("refuse %j", async (amount) => {
+    const { errors, status } = await paid(amount);
+    expect(errors![0].message).toContain("MinorUnits: expected an integer from -(2^53-1) to 2^53-1");
+    expect(errors![0].extensions.code).toBe("GRAPHQL_VALIDATION_FAILED");
+    expect(status).toBeLessThan(500);
+  });
+
+  test.each(["15.0", "15.5", "9007199254740993", "null", "true"])("refuse the literal %s", async (literal) => {
+    const { errors } = await run(`{ pay(amount: ${literal}) { amount } }`);
+    expect(errors![0].extensions.code).toBe("GRAPHQL_VALIDATION_FAILED");
+  });
+});
+
+describe("a failure", () => {
+  test("arrives with its code, field, expectation, retry and request id", async () => {
+    const { run } = graphql({ operations: { "sessions.get": () => {
+      throw new Failure("rate_limited", { field: "session_id", expected: "fewer", limit: 5, windowSeconds: 60 }, { retryAfterSeconds: 7 });
+    } } });
+    const { data, errors } = await run('{ session(sessionId: "ses_1") { id } }');
+    expect(data).toEqual({ session: null });
+    expect(errors).toEqual([{
+      message: "More than 5 calls in 60 s with this key. Slow down; nothing was done and nothing is billed.",
+      path: ["session"], locations: [{ line: 1, column: 3 }],
+      extensions: {
+        code: "rate_limited", retry: "after", field: "session_id", expected: "fewer", retryAfter: 7, requestId: "req_1", httpStatus: 429,
+      },
+    }]);
+  });
+
+  test("leaves its neighbour the answer of money that has moved", async () => {
+    const answers = [() => toolResult, () => { throw new Failure("session_not_active", { sessionId: "ses_2", reason: "idle" }); }];
+    const { run } = graphql({ operations: { "tools.execute": () => answers.shift()!() } });
+    const { data, errors } = await run(
+      'mutation { a: execute(sessionId: "ses_1", tool: "t") { toolCallId } b: execute(sessionId: "ses_2", tool: "t") { toolCallId } }',
+    );
+    expect(data).toEqual({ a: { toolCallId: "tc_1" }, b: null });
+    expect(errors).toMatchObject([{ path: ["b"], extensions: { code: "session_not_active" } }]);
+  });
+
+  test("that is a bug of ours is told to the operator, and to the caller only by request id", async () => {
+    const reported: unknown[] = [];
+    const script: Script = { operations: {
+      "sessions.get": () => { throw new TypeError("secret detail"); },
+      "payments.status": () => ({ ...payment("pending"), amount_minor: 1.5 }),
+      "keys.whoami": () => ({ organization: null }),
+    } };
+    const { run } = graphql(script, { report: (error, requestId) => reported.push([String(error), requestId]) });
+    const { errors } = await run(`{ session(sessionId: "ses_1") { id } paymentStatus(toolCallId: "tc_1") { amountMinor }
+      whoami { organization { id } } }`);
+    expect(errors!.map(({ message, extensions }) => [message, extensions])).toEqual(Array(3).fill([
+      "Something went wrong on our side. Give the request_id to the operator; a repeat under the same idempotency key is safe.",
+      { code: "internal", retry: "same_key", requestId: "req_1", httpStatus: 500 },
+    ]));
+    expect(reported.toSorted()).toEqual([
+      ["Error: Cannot return null for non-nullable field Identity.organization.", "req_1"],
+      ["TypeError: MinorUnits cannot carry 1.5", "req_1"],
+      ["TypeError: secret detail", "req_1"],
+    ]);
+  });
+
+  test("of the query itself keeps the code that GraphQL clients know", async () => {
+    const { run, door } = graphql({});
+    expect((await run("{ nope }")).errors![0].extensions.code).toBe("GRAPHQL_VALIDATION_FAILED");
+    expect((await run("{")).errors![0].extensions.code).toBe("GRAPHQL_PARSE_FAILED");
+    expect((await run('query ($s: String = "a") { session(sessionId: $s) { id } }', { s: null })).errors![0].extensions.code)
+      .toBe("GRAPHQL_VALIDATION_FAILED");
+    expect(door.calls).toEqual([]);
+  });
+
+  test("of the context is masked", async () => {
+    const { run } = graphql({}, { contextOf: () => { throw new Error("secret detail"); } });
+    const { errors } = await run("{ whoami { key { id } } }");
+    expect(errors).toMatchObject([{ extensions: { code: "internal" } }]);
+    expect(JSON.stringify(errors)).not.toContain("secret");
+  });
+});
+
+describe("limits", () => {
+  const nested = (levels: number) => "{ a ".repeat(levels).replace("a", "whoami") + "}".repeat(levels);
+  const codes = async (query: string, development = false) =>
+    (await graphql({ operations: { "keys.whoami": () => null } }, { development }).run(query)).errors?.map((error) => error.message) ?? [];
+
+  test("refuse what is deeper than 12 levels, through fragments too", async () => {
+    expect(await codes(nested(12))).not.toContain("The query is deeper than 12 levels.");
+    expect(await codes(nested(13))).toContain("The query is deeper than 12 levels.");
+    expect(await codes(`query { ...F } fragment F on Query ${nested(13)}`)).toContain("The query is deeper than 12 levels.");
+    expect(await codes("query { ...F } fragment F on Query { ...F }")).toEqual(['Cannot spread fragment "F" within itself.']);
+  });
+
+  test("refuse more than 30 aliases before any of them is asked", async () => {
+    const aliases = (count: number) => `{ ${Array.from({ length: count }, (_, index) => `a${index}: whoami { key { id } }`).join(" ")} }`;
+    const { run, door } = graphql({ operations: { "keys.whoami": () => null } });
+    expect((await run(aliases(31))).errors![0].message).toBe("The document has more than 30 aliases.");
+    expect(door.calls.length).toBe(0);
+    expect((await run(aliases(30))).errors).toBeUndefined();
+    expect(door.calls.length).toBe(30);
+  });
+
+  test("refuse more than 2,000 tokens and more than 32,768 characters", async () => {
+    expect(await codes(`{ whoami { ${"key ".repeat(2000)} } }`)).toEqual(["Syntax Error: Document contains more that 2000 tokens. Parsing aborted."]);
+    expect(await codes(`#${" ".repeat(32_768)}\n{ whoami { key { id } } }`)).toEqual(["The document is longer than 32768 characters."]);
+  });
+
+  test("let a schema be read in development only", async () => {
+    const disabled = "GraphQL introspection has been disabled, but the requested query contained the field";
+    expect(await codes("{ __schema { types { name } } }")).toContain(`${disabled} "__schema".`);
+    expect(await codes('{ __type(name: "Query") { name } }')).toContain(`${disabled} "__type".`);
+    expect(await codes(getIntrospectionQuery(), true)).toEqual([]);
+  });
+
+  test("show GraphiQL in development only", async () => {
+    const page = (development: boolean) => graphql({}, { development }).surface
+      .fetch(new Request("http://test/graphql", { headers: { accept: "text/html" } }));
+    expect((await (await page(true)).text()).toLowerCase()).toContain("graphiql");
+    expect((await (await page(false)).text()).toLowerCase()).not.toContain("graphiql");
+  });
+});
+
+const running: Server[] = [];
+const clients: Client<boolean>[] = [];
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.dispose();
+  await Promise.all(running.splice(0).map((server) => new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  })));
+});
+
+/** A host as small as one can be: it reads the body once, as bytes. */
+async function listen(surface: GraphqlSurface): Promise<string> {
+  const server = createServer(async (request: IncomingMessage & { body?: unknown }, response) => {
+    if (request.method === "POST") request.body = await buffer(request);
+    await surface.handle(request, response);
+  });
+  running.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;
+}
+
+describe("over HTTP", () => {
+  test("every audit of GraphQL over HTTP passes", async () => {
+    const url = await listen(graphql({ operations: { "keys.whoami": () => null } }, { development: true }).surface);
+    const results = await auditServer({ url });
+    expect(results.filter((result) => result.status !== "ok").map((result) => result.name)).toEqual([]);
+    expect(results.length).toBe(61);
+  });
+
+  test.each([["{}"], ["[]"], ["null"], ["7"], [""], ["{"]])("a body of %j is a mistake of the caller", async (body) => {
+    const url = await listen(graphql({}).surface);
+    const headers = { "content-type": "application/json", accept: "application/graphql-response+json" };
+    const response = await fetch(url, { method: "POST", headers, body });
+    expect(response.status).toBe(400);
+    expect(await response.text()).not.toContain("node_modules");
+  });
+
+  test("a host may hand over the body parsed", async () => {
+    const { surface, door } = graphql({ operations: { "keys.whoami": () => null } });
+    const url = await listen({ ...surface, handle: (request, response) => {
+      request.body = JSON.parse(String(request.body));
+      return surface.handle(request, response);
+    } });
+    const ask = (body: unknown) => fetch(url, {
+      method: "POST", body: JSON.stringify(body),
+      headers: { "content-type": "application/json", accept: "application/graphql-response+json" },
+    });
+    expect((await ask({ query: "{ whoami { key { id } } }" })).status).toBe(200);
+    expect((await ask({})).status).toBe(400);
+    expect(door.calls.length).toBe(1);
+  });
+
+  test("a GET reads, and never acts", async () => {
+    const { surface, door } = graphql({ operations: { "keys.whoami": () => null }, subscriptions: {} });
+    const url = await listen(surface);
+    const get = (query: string, accept = "application/json") =>
+      fetch(`${url}?query=${encodeURIComponent(query)}`, { headers: { accept } });
+    expect((await get("{ whoami { key { id } } }")).status).toBe(200);
+    expect((await get('mutation { closeSession(sessionId: "s") { id } }')).status).toBe(405);
+    const stream = await get('subscription { send(sessionId: "s", message: "pay") { ... on DoneEvent { cursor } } }', "text/event-stream");
+    expect(await stream.text()).toContain('"code":"method_not_allowed"');
+    expect(door.calls.map((call) => call.name)).toEqual(["keys.whoami"]);
+  });
+});
+
+const PAYMENT = 'subscription { paymentStatus(toolCallId: "tc_1") { status amountMinor } }';
+
+async function received(client: Client<boolean>, query: string, count = Infinity): Promise<any[]> {
+  const results: unknown[] = [];
+  for await (const result of client.iterate({ query })) if (results.push(result) >= count) break;
+  return results;
+}
+
+function sse(url: string, singleConnection = false): Client<boolean> {
+  const client = createClient<boolean>({ url, singleConnection, retryAttempts: 0 });
+  clients.push(client);
+  return client;
+}
+
+const settles: Script["subscriptions"] = { "payments.watch": async function* () {
+  yield { id: "1", item: payment("pending") };
+  yield { id: "2", item: payment("succeeded") };
+} };
+const settled = [
+  { data: { paymentStatus: { status: "pending", amountMinor: 9_007_199_254_740_991 } } },
+  { data: { paymentStatus: { status: "succeeded", amountMinor: 9_007_199_254_740_991 } } },
+];
+
+const modes = [["/graphql, a connection each", "", false], ["/graphql/stream, a connection each", "/stream", false], ["/graphql/stream, one for all", "/stream", true]] as const;
+
+describe.each(modes)("a subscription over %s", (_name, path, single) => {
+  test("receives every item and ends", async () => {
+    const { surface, door } = graphql({ subscriptions: settles });
+    expect(await received(sse(await listen(surface) + path, single), PAYMENT)).toEqual(settled);
+    expect(door.calls).toMatchObject([{ name: "payments.watch", input: { tool_call_id: "tc_1" } }]);
+  });
+
+  test("tells events apart", async () => {
+    const { surface } = graphql({ subscriptions: { "sessions.sendStream": async function* () {
+      yield { id: "1", item: { type: "text_delta", cursor: "1", text: "Hi", iteration: 1 } };
+      yield { id: "2", item: { type: "tool_use", cursor: "2", id: "tu_1", name: "codespar_pay", input: { pix_key: "k" } } };
+    } } });
+    const query = `subscription { send(sessionId: "ses_1", message: "pay") {
+      __typename ... on TextDeltaEvent { text cursor } ... on ToolUseEvent { name input } } }`;
+    expect((await received(sse(await listen(surface) + path, single), query)).map((result) => result.data.send)).toEqual([
+      { __typename: "TextDeltaEvent", text: "Hi", cursor: "1" },
+      { __typename: "ToolUseEvent", name: "codespar_pay", input: { pix_key: "k" } },
+    ]);
+  });
+
+  test("is told why it was refused, and why it broke", async () => {
+    const { surface } = graphql({ subscriptions: {
+      "payments.watch": async function* () {
+        yield { id: "1", item: payment("pending") };
+        throw new Failure("shutting_down", {});
+      },
+      "toolCalls.watch": () => { throw new Failure("session_not_found", { sessionId: "ses_9" }); },
+    } });
+    const client = sse(await listen(surface) + path, single);
+    expect(await received(client, PAYMENT)).toMatchObject([
+      settled[0], { data: null, errors: [{ extensions: { code: "shutting_down", requestId: "req_1" } }] },
+    ]);
+    expect(await received(client, 'subscription { toolCalls(sessionId: "ses_9") { cursor } }')).toMatchObject([
+      { errors: [{ extensions: { code: "session_not_found", httpStatus: 404 } }] },
+    ]);
+  });
+
+  test("lets go of the door's stream when the client stops listening", async () => {
+    const stream = new HandFedStream<unknown>();
+    const { surface } = graphql({ subscriptions: { "payments.watch": (_input, context) => stream.until(context.signal) } });
+    const client = sse(await listen(surface) + path, single);
+    const first = received(client, PAYMENT, 1);
+    stream.push("1", payment("pending"));
+    expect(await first).toEqual([settled[0]]);
+    await stream.released;
+  });
+
+  test("lets go of the door's stream when the connection is cut", async () => {
+    const stream = new HandFedStream<unknown>();
+    const { surface } = graphql({ subscriptions: { "payments.watch": (_input, context) => stream.until(context.signal) } });
+    const client = sse(await listen(surface) + path, single);
+    const broken = received(client, PAYMENT).catch(() => {});
+    stream.push("1", payment("pending"));
+    while (stream.taken === 0) await sleep(5);
+    running[0]!.closeAllConnections();
+    await stream.released;
+    await broken;
+  });
+
+  test("a burst of 2,000 items arrives whole and in order, and starves nobody", async () => {
+    const burst: Script = {
+      operations: { "keys.whoami": () => null },
+      subscriptions: { "payments.watch": async function* () {
+        for (let index = 0; index < 2_000; index += 1) yield { id: String(index), item: { ...payment("pending"), amount_minor: index } };
+      } },
+    };
+    const { surface } = graphql(burst);
+    const url = await listen(surface);
+    let isOver = false;
+    const items = received(sse(url + path, single), PAYMENT).finally(() => (isOver = true));
+    await post(surface, { query: "{ whoami { key { id } } }" });
+    const answered = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: '{"query":"{ whoami { key { id } } }"}' });
+    expect([answered.status, isOver]).toEqual([200, false]);
+    expect((await items).map((result) => result.data.paymentStatus.amountMinor)).toEqual(Array.from({ length: 2_000 }, (_, index) => index));
+  });
+
+  test("a client that does not read holds back the stream, not the memory", async () => {
+    const stream = new HandFedStream<unknown>();
+    const { surface } = graphql({ subscriptions: { "payments.watch": () => stream } });
+    for (let index = 0; index < 2_000; index += 1) stream.push(String(index), { ...payment("pending"), currency: "X".repeat(20_000) });
+    const reader = await unread(await listen(surface) + path, single);
+    await sleep(400);
+    const taken = stream.taken;
+    expect(taken).toBeLessThan(1_500);
+    await sleep(100);
+    expect(stream.taken).toBe(taken);
+    await reader.cancel();
+  });
+});
+
+/** Subscribes to 40 MB of items and reads nothing. */
+async function unread(url: string, single: boolean): Promise<ReadableStream> {
+  const query = 'subscription { paymentStatus(toolCallId: "tc_1") { currency } }';
+  const headers = { "content-type": "application/json" };
+  if (!single) {
+    const response = await fetch(url, { method: "POST", headers: { ...headers, accept: "text/event-stream" }, body: JSON.stringify({ query }) });
+    return response.body!;
+  }
+  const token = await (await fetch(url, { method: "PUT" })).text();
+  const opened = await fetch(url, { headers: { accept: "text/event-stream", "x-graphql-event-stream-token": token } });
+  await fetch(url, {
+    method: "POST", headers: { ...headers, "x-graphql-event-stream-token": token },
+    body: JSON.stringify({ query, extensions: { operationId: "1" } }),
+  });
+  return opened.body!;
+}
+
+describe("released clients", () => {
+  test("urql subscribes without a client of its own", async () => {
+    const url = await listen(graphql({ subscriptions: settles }).surface);
+    const urql = createUrql({ url, exchanges: [fetchExchange], fetchSubscriptions: true, preferGetMethod: false });
+    const results: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      const { unsubscribe } = urql.subscription(PAYMENT, {}).subscribe(({ data, error }) => {
+        expect(error).toBeUndefined();
+        if (results.push(data) === 2) queueMicrotask(() => (unsubscribe(), resolve()));
+      });
+    });
+    expect(results).toEqual(settled.map((result) => result.data));
+  });
+
+  test("Apollo Client subscribes over graphql-sse and queries over HTTP", async () => {
+    const url = await listen(graphql({ subscriptions: settles }).surface);
+    const stream = sse(`${url}/stream`);
+    const link = new ApolloLink((asked) => new Observable((observer) => stream.subscribe(
+      { query: print(asked.query), variables: asked.variables },
+      { next: (result) => observer.next(result as never), error: (error) => observer.error(error), complete: () => observer.complete() },
+    )));
+    const apollo = new ApolloClient({ link, cache: new InMemoryCache() });
+    const results: unknown[] = [];
+    await new Promise<void>((resolve, reject) => {
+      apollo.subscribe({ query: gql(PAYMENT) }).subscribe({ next: ({ data }) => results.push(data), error: reject, complete: resolve });
+    });
+    expect(results).toMatchObject(settled.map((result) => result.data));
+    apollo.stop();
+  });
+});
+
+describe("/graphql/stream", () => {
+  test("answers mistakes of a query as results, without a stack", async () => {
+    const client = sse(await listen(graphql({}).surface) + "/stream", true);
+    expect(await received(client, "{ nope }")).toMatchObject([{ errors: [{ extensions: { code: "GRAPHQL_VALIDATION_FAILED" } }] }]);
+    const [syntax] = await received(client, "{ nope");
+    expect(syntax.errors).toEqual([{ message: expect.stringContaining("Syntax Error"), locations: [{ line: 1, column: 7 }], extensions: { code: "GRAPHQL_PARSE_FAILED" } }]);
+  });
+
+  test("reserves a bounded number of connections, each under a token nobody can guess", async () => {
+    const { surface } = graphql({});
+    const reserve = () => surface.fetch(new Request("http://test/graphql/stream", { method: "PUT", headers: { "x-graphql-event-stream-token": "mine" } }));
+    const first = await reserve();
+    expect([first.status, await first.text()]).toEqual([201, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+    for (let index = 1; index < 1_000; index += 1) await reserve();
+    expect((await reserve()).status).toBe(503);
+  });
+
+  test("gives up a reservation that nobody opens", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { surface } = graphql({});
+    const ask = (method: string, headers: Record<string, string>) =>
+      surface.fetch(new Request("http://test/graphql/stream", { method, headers }));
+    const token = await (await ask("PUT", {})).text();
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    const opened = await ask("GET", { accept: "text/event-stream", "x-graphql-event-stream-token": token });
+    expect([opened.status, await opened.json()]).toEqual([400, { errors: [{ message: "Missing query" }] }]);
+  });
+});
+
+const camel = (name: string) => name.replace(/_(.)/g, (_all, next: string) => next.toUpperCase());
+
+function undescribed(schema: GraphQLSchema): string[] {
+  const missing: string[] = [];
+  for (const type of Object.values(schema.getTypeMap())) {
+    const isOurs = isObjectType(type) || isInputObjectType(type) || isEnumType(type) || isUnionType(type) || isScalarType(type);
+    if (!isOurs || type.name.startsWith("__")) continue;
+    if (!type.description) missing.push(type.name);
+    if (!isObjectType(type) && !isInputObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      if (!field.description) missing.push(`${type.name}.${field.name}`);
+      if ("args" in field) for (const argument of field.args) if (!argument.description) missing.push(`${type.name}.${field.name}(${argument.name})`);
+    }
+  }
+  return missing;
+}
