@@ -38,9 +38,11 @@ export interface Deadline {
 export function deadline(clock: Clock, timeMs: number, cancelled?: AbortSignal): Deadline {
   const ended = new AbortController();
   const over = new AbortController();
-  void clock.sleep(timeMs, ended.signal).then(() => {
+  const waitForEnd = async () => {
+    await clock.sleep(timeMs, ended.signal);
     if (!ended.signal.aborted) over.abort();
-  });
+  };
+  void waitForEnd();
   return {
     signal: cancelled ? AbortSignal.any([cancelled, over.signal]) : over.signal,
     end: () => ended.abort(),

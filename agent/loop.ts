@@ -166,7 +166,7 @@ function requireAnotherTurn({ bounds, progress: { iterations, usage } }: Run): v
 }
 
 async function* runTools(run: Run, { message, toolUses }: Completion): AsyncGenerator<AgentEvent, void> {
-  const { progress, messages } = run;
+  const { messages } = run;
   messages.push({ role: "assistant", content: message.content });
   if (toolUses.length === 0) return;
   const results: Anthropic.ToolResultBlockParam[] = [];

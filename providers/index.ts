@@ -16,7 +16,9 @@ import { zApiTwin } from "./z-api/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, nfeIo, persona, zApi];
 
-export const twins: readonly TwinDefinition[] = [asaasTwin, bitsoTwin, melhorEnvioTwin, nfeIoTwin, personaTwin, zApiTwin];
+export const twins: readonly TwinDefinition[] = [
+  asaasTwin, bitsoTwin, melhorEnvioTwin, nfeIoTwin, personaTwin, zApiTwin,
+];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
 

@@ -1,6 +1,6 @@
 /**
- * The one way out to real hosts: a `Fetch` over undici's Agent. It follows no redirect and sends nothing twice; an error
- * keeps the code of the layer it came from, because `http.ts` tells by the code whether a request may have left.
+ * The one way out to real hosts: a `Fetch` over undici's Agent. It follows no redirect and sends nothing twice; an
+ * error keeps the code of the layer it came from, because `http.ts` tells by the code whether a request may have left.
  */
 import { isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
@@ -27,7 +27,7 @@ export interface TransportOptions {
     /** PEM. Trusted instead of the public authorities, not beside them. */
     ca?: string;
   };
-  /** Every connection goes to this address, whatever the host's name says; certificates are still checked for the name. */
+  /** Every connection goes to this address, whatever the host's name says; certificates are checked for the name. */
   pinnedAddress?: string;
   connectTimeoutMs?: number;
 }
@@ -52,12 +52,14 @@ export function twinsFetch(twinsUrl: string, caPem: string): Transport {
     headers.set(TWIN_HOST_HEADER, host);
     const { method, signal } = request;
     const body = await bodyOf(request);
-    return live(new Request(new URL(twinsUrl).origin + pathname + search, { method, headers, signal, ...(body && { body }) }));
+    const url = new URL(twinsUrl).origin + pathname + search;
+    return live(new Request(url, { method, headers, signal, ...(body && { body }) }));
   };
   return Object.assign(send, { close: () => live.close() });
 }
 
 function newAgent({ tls, pinnedAddress, connectTimeoutMs = CONNECT_TIMEOUT_MS }: TransportOptions): Agent {
+  const pin = pinnedAddress !== undefined && { lookup: always(pinnedAddress) };
   return new Agent({
     connections: CONNECTIONS_PER_HOST_MAX,
     pipelining: 1,
@@ -67,7 +69,7 @@ function newAgent({ tls, pinnedAddress, connectTimeoutMs = CONNECT_TIMEOUT_MS }:
     bodyTimeout: ANSWER_TIMEOUT_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
     allowH2: false,
-    connect: { timeout: connectTimeoutMs, ...tls, ...(pinnedAddress !== undefined && { lookup: always(pinnedAddress) }) },
+    connect: { timeout: connectTimeoutMs, ...tls, ...pin },
   });
 }
 
@@ -77,8 +79,8 @@ const always = (address: string): LookupFunction => {
 };
 
 /**
- * Requests on their way. Node holds what leads from a caller's signal to `request.signal` only weakly, so that a request
- * nobody else refers to is collected, and its caller's deadline never comes (seen on Node 20.20).
+ * Requests on their way. Node holds what leads from a caller's signal to `request.signal` only weakly, so that a
+ * request nobody else refers to is collected, and its caller's deadline never comes (seen on Node 20.20).
  */
 const underWay = new Set<Request>();
 
@@ -87,7 +89,8 @@ async function exchange(agent: Agent, request: Request, pinnedAddress: string | 
   const url = new URL(request.url);
   // An address in place of a name is never looked up, so it would pass the pin by.
   const literal = url.hostname.replace(/^\[|\]$/g, "");
-  if (pinnedAddress !== undefined && isIP(literal) && literal !== pinnedAddress) throw new Error("the host is not the pinned address");
+  const isPastPin = pinnedAddress !== undefined && isIP(literal) !== 0 && literal !== pinnedAddress;
+  if (isPastPin) throw new Error("the host is not the pinned address");
   underWay.add(request);
   const isOver = () => void underWay.delete(request);
   try {
@@ -112,8 +115,10 @@ async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer> | undef
 }
 
 async function toResponse({ statusCode: status, headers, body }: Dispatcher.ResponseData): Promise<Response> {
-  const pairs = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, one] as [string, string]));
+  const copied = new Headers();
+  for (const [name, value] of Object.entries(headers)) for (const one of [value ?? []].flat()) copied.append(name, one);
   const bodiless = status === 204 || status === 205 || status === 304;
   if (bodiless) await body.dump();
-  return new Response(bodiless ? null : (Readable.toWeb(body) as ReadableStream<Uint8Array>), { status, headers: pairs });
+  const stream = bodiless ? null : (Readable.toWeb(body) as ReadableStream<Uint8Array>);
+  return new Response(stream, { status, headers: copied });
 }

@@ -1,8 +1,8 @@
 /**
- * What every twin shows, so that a twin file holds only its company: a log of what it received, faults it is told to show,
- * and webhooks delivered until they are taken. It opens no socket: requests come in through `fetch`, webhooks leave through
- * the injected `send`. What must survive a crash (a twin's state, a webhook not yet taken) is in the twin's store; faults
- * and logs belong to this process and end with it.
+ * What every twin shows, so that a twin file holds only its company: a log of what it received, faults it is told to
+ * show, and webhooks delivered until they are taken. It opens no socket: requests come in through `fetch`, and webhooks
+ * leave through the injected `send`. What must survive a crash (a twin's state, a webhook not yet taken) is in the
+ * twin's store; faults and logs belong to this process and end with it.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { z } from "zod";
@@ -14,7 +14,7 @@ export const SETTLE_AFTER_MS = 3_000;
 /** The log forgets the oldest beyond this many, and what is longer than this of a body. */
 export const LOG_ENTRIES_MAX = 1_000;
 export const LOG_BODY_CHARS_MAX = 20_000;
-/** A webhook that is not taken is offered again after 5 s, then after twice as long each time, and given up after this many. */
+/** A webhook that is not taken is offered again after 5 s, then after twice as long each time, and so often in all. */
 export const DELIVERY_ATTEMPTS_MAX = 8;
 export const DELIVERY_BACKOFF_MS = 5_000;
 /** A receiver that has not answered by then has not taken it. */
@@ -48,7 +48,7 @@ export const webhookFaults = {
   webhook_delayed: "sent after `delayMs` (60000)",
   webhook_held: "sent after the next one, or when the faults are cleared",
   webhook_forged: "the body is changed after signing: `find` becomes `replaceWith`, or digits change",
-  webhook_unsigned: "without what proves the sender: the headers that are the provider's own, and secrets in the address",
+  webhook_unsigned: "without what proves the sender: headers that are the provider's own, and secrets in the address",
   webhook_mis_signed: "what proves the sender keeps its shape and has another value, as made with another secret",
 } as const;
 
@@ -128,14 +128,16 @@ export interface TwinHost {
   clearFaults(id: string): Promise<void>;
   /**
    * The same over HTTP, JSON, under `/_twin/<id>/`; whoever mounts it decides who may call it.
-   * `GET requests`, `GET webhooks`, `GET|POST|DELETE faults`, `POST steps/run` (a step), `POST accounts` (`webhookUrl`).
+   * `GET requests`, `GET webhooks`, `GET|POST|DELETE faults`, `POST steps/run` (a step), `POST accounts`
+   * (`webhookUrl`).
    */
   control(request: Request): Promise<Response>;
 }
 
 export function hostTwins(options: TwinHostOptions): TwinHost {
   const hosted = new Map(options.twins.map((definition) => [definition.id, new HostedTwin(definition, options)]));
-  const byHost = new Map(options.twins.flatMap(({ id, hosts }) => hosts.map((host) => [host, hosted.get(id)!] as const)));
+  const byHost = new Map<string, HostedTwin>();
+  for (const { id, hosts } of options.twins) for (const host of hosts) byHost.set(host, hosted.get(id)!);
   const twin = (id: string): HostedTwin => {
     const found = hosted.get(id);
     if (!found) throw new Error(`there is no twin ${id}; there are ${[...hosted.keys()].join(", ")}`);
@@ -243,10 +245,13 @@ class HostedTwin {
 
   async #apply(received: Received, entry: RecordedRequest, hurry: boolean): Promise<Response> {
     try {
-      const following: TwinStep[] | undefined = hurry ? [] : undefined;
-      return await this.#hurried.run(following, async () => {
+      const following: TwinStep[] = [];
+      return await this.#hurried.run(hurry ? following : undefined, async () => {
         const answer = await this.#twin.fetch(forTwin(received));
-        for (let ran = 0; ran < HURRIED_STEPS_MAX && following?.length; ran++) await this.run(following.shift()!);
+        for (let ran = 0; ran < HURRIED_STEPS_MAX; ran++) {
+          const step = following.shift();
+          if (step) await this.run(step);
+        }
         return answer;
       });
     } catch (error) {
@@ -276,7 +281,8 @@ class HostedTwin {
     if (fault?.kind === "webhook_delayed") await this.#store.schedule(step, later(now, fault.delayMs ?? 60_000));
     else await this.#schedule(step, now);
     if (fault?.kind === "webhook_duplicated") {
-      for (let copy = 1; copy <= (fault.copies ?? 1); copy++) await this.#schedule(step, later(now, copy * (fault.delayMs ?? 0)));
+      const { copies = 1, delayMs = 0 } = fault;
+      for (let copy = 1; copy <= copies; copy++) await this.#schedule(step, later(now, copy * delayMs));
     }
     await this.#release(later(now, 1));
   }
@@ -300,7 +306,8 @@ class HostedTwin {
     try {
       const webhook = (signal: AbortSignal) => new Request(url, { method, headers: JSON.parse(headers), body, signal });
       // Whatever the receiver starts is no consequence of the request being served, although it began inside it.
-      const answer = await within(DELIVERY_TIMEOUT_MS, (signal) => this.#hurried.exit(() => this.#send(webhook(signal))));
+      const send = (signal: AbortSignal) => this.#hurried.exit(() => this.#send(webhook(signal)));
+      const answer = await within(DELIVERY_TIMEOUT_MS, send);
       await answer.body?.cancel();
       return answer.status;
     } catch {
@@ -336,15 +343,17 @@ class HostedTwin {
   }
 
   #maskedHeaders(headers: Record<string, string>): Record<string, string> {
-    const show = ([name, value]: [string, string]) => [name, SECRET_NAME.test(name) ? masked(value) : this.#masked(value)];
-    return Object.fromEntries(Object.entries(headers).map(show));
+    const shown = Object.entries(headers).map(([name, value]) =>
+      [name, SECRET_NAME.test(name) ? masked(value) : this.#masked(value)]);
+    return Object.fromEntries(shown);
   }
 
   #masked(text: string): string {
     const known = [...this.#secrets].reduce((shown, secret) => shown.replaceAll(secret, masked(secret)), text);
+    const hide = (_: string, name: string, value: string) => name + masked(value);
     return known
-      .replace(/(\/tokens?\/|[?&](?:api_?key|\w*token|\w*secret)=)([^/?&#]+)/gi, (_, name, value) => name + masked(value))
-      .replace(/("(?:\w*token|\w*secret|password|api_?key)"\s*:\s*")([^"]*)/gi, (_, name, value) => name + masked(value));
+      .replace(/(\/tokens?\/|[?&](?:api_?key|\w*token|\w*secret)=)([^/?&#]+)/gi, hide)
+      .replace(/("(?:\w*token|\w*secret|password|api_?key)"\s*:\s*")([^"]*)/gi, hide);
   }
 }
 
@@ -355,7 +364,8 @@ const DELIVERY_FAULTS = ["webhook_duplicated", "webhook_dropped", "webhook_delay
 /** Headers that hold what a log may not show. A signature may be shown: it proves one message and opens nothing. */
 const SECRET_NAME = /authorization|token|secret|password|cookie|api[-_]?key/i;
 
-const masked = (secret: string): string => (secret.length < 16 || secret.startsWith("***") ? "***" : `***${secret.slice(-4)}`);
+const masked = (secret: string): string =>
+  secret.length < 16 || secret.startsWith("***") ? "***" : `***${secret.slice(-4)}`;
 
 function append<Entry>(log: Entry[], entry: Entry): void {
   log.push(entry);
@@ -368,7 +378,7 @@ const later = (at: Date, ms: number): Date => new Date(at.getTime() + ms);
 async function within<Value>(ms: number, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
   const deadline = new AbortController();
   const { signal } = deadline;
-  const late = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  const late = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   const timer = setTimeout(() => deadline.abort(), ms);
   try {
     return await Promise.race([work(signal), late]);
@@ -407,7 +417,8 @@ class Faults {
   /** The first fault of these kinds that matches; used up by one. */
   take(kinds: readonly FaultKind[], subject: { method: string; path: string; body: string }): ActiveFault | undefined {
     const fault = this.#active.find((candidate) => kinds.includes(candidate.kind) && matches(candidate, subject));
-    if (fault && fault.kind !== "down" && --fault.times === 0) this.#active = this.#active.filter((other) => other !== fault);
+    const isUsedUp = fault !== undefined && fault.kind !== "down" && --fault.times === 0;
+    if (isUsedUp) this.#active = this.#active.filter((other) => other !== fault);
     return fault;
   }
 }
@@ -437,8 +448,14 @@ interface Received {
 async function receive(request: Request): Promise<Received> {
   const url = new URL(request.url);
   const bytes = new Uint8Array(await request.arrayBuffer());
-  const headers = Object.fromEntries(request.headers);
-  return { method: request.method, url, path: url.pathname + url.search, headers, body: new TextDecoder().decode(bytes), bytes };
+  return {
+    method: request.method,
+    url,
+    path: url.pathname + url.search,
+    headers: Object.fromEntries(request.headers),
+    body: new TextDecoder().decode(bytes),
+    bytes,
+  };
 }
 
 /** The request without its signal: a caller that stops listening does not stop a provider. */
@@ -450,7 +467,8 @@ function pathOf(url: string): string {
   return pathname + search;
 }
 
-const failing = ({ status = 503 }: ActiveFault): Response => Response.json({ error: "a fault of the twin" }, { status });
+const failing = ({ status = 503 }: ActiveFault): Response =>
+  Response.json({ error: "a fault of the twin" }, { status });
 
 const tooMany = ({ retryAfterSeconds = 30 }: ActiveFault): Response =>
   Response.json({ error: "too many requests" }, { status: 429, headers: { "retry-after": String(retryAfterSeconds) } });
@@ -462,7 +480,8 @@ const htmlPage = ({ status = 200 }: ActiveFault): Response =>
 
 async function truncated(answer: Response): Promise<Response> {
   const text = await answer.text();
-  return new Response(text.slice(0, Math.max(1, text.length >> 1)) || "{", { status: wholeStatus(answer), headers: plain(answer) });
+  const half = text.slice(0, Math.max(1, text.length >> 1)) || "{";
+  return new Response(half, { status: wholeStatus(answer), headers: plain(answer) });
 }
 
 async function halfAnswer(answer: Response): Promise<Response> {
@@ -511,15 +530,21 @@ function withProof(webhook: TwinWebhook, change: (value: string) => string | und
     if (changed === undefined) url.searchParams.delete(name);
     else url.searchParams.set(name, changed);
   }
-  const headers = Object.entries(webhook.headers).map(([name, value]) => [name, isCommon(name) ? value : change(value)] as const);
-  return { ...webhook, url: url.href, headers: Object.fromEntries(headers.filter((pair): pair is [string, string] => pair[1] !== undefined)) };
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(webhook.headers)) {
+    const kept = isCommon(name) ? value : change(value);
+    if (kept !== undefined) headers[name] = kept;
+  }
+  return { ...webhook, url: url.href, headers };
 }
 
 const isCommon = (name: string): boolean => /^(content-type|content-length|user-agent|accept|host|date)$/i.test(name);
 
 /** Still JSON of the same shape, yet every digit but 0 is another, so that any part a scheme signs is changed. */
 const forged = (body: string, { find, replaceWith = "" }: ActiveFault): string =>
-  find === undefined ? body.replace(/[1-9]/g, (digit) => String((Number(digit) % 9) + 1)) : body.replace(new RegExp(find, "g"), replaceWith);
+  find === undefined
+    ? body.replace(/[1-9]/g, (digit) => String((Number(digit) % 9) + 1))
+    : body.replace(new RegExp(find, "g"), replaceWith);
 
 /** Another letter in the middle of the last word: a base64 text's last one may carry no bits. */
 function misSigned(value: string): string {
@@ -529,13 +554,14 @@ function misSigned(value: string): string {
   return value.slice(0, at) + (value[at] === "a" ? "b" : "a") + value.slice(at + 1);
 }
 
+const CONTROLS = "expected GET requests, GET webhooks, GET|POST|DELETE faults, POST steps/run or POST accounts";
 const Account = z.strictObject({ webhookUrl: z.url() });
 const Step = z.object({ name: z.string() }).catchall(z.union([z.string(), z.number(), z.boolean()]));
 
 async function control(hosted: ReadonlyMap<string, HostedTwin>, request: Request): Promise<Response> {
   const [, id = "", what] = /^\/_twin\/([^/]+)\/(.+)$/.exec(new URL(request.url).pathname) ?? [];
   const twin = hosted.get(id);
-  if (!twin) return problem(404, `there is no twin ${id || "in this path"}; there are ${[...hosted.keys()].join(", ")}`);
+  if (!twin) return problem(404, `there is no twin ${id}; there are ${[...hosted.keys()].join(", ")}`);
   try {
     switch (`${request.method} ${what}`) {
       case "GET requests": return Response.json({ requests: twin.requests });
@@ -544,8 +570,11 @@ async function control(hosted: ReadonlyMap<string, HostedTwin>, request: Request
       case "POST faults": twin.faults.add(TwinFault.parse(await request.json())); break;
       case "DELETE faults": await twin.clearFaults(); break;
       case "POST steps/run": await twin.run(Step.parse(await request.json())); break;
-      case "POST accounts": return Response.json(await twin.openAccount(Account.parse(await request.json())), { status: 201 });
-      default: return problem(404, "there are GET requests, GET webhooks, GET POST DELETE faults, POST steps/run, POST accounts");
+      case "POST accounts": {
+        const account = await twin.openAccount(Account.parse(await request.json()));
+        return Response.json(account, { status: 201 });
+      }
+      default: return problem(404, CONTROLS);
     }
   } catch (error) {
     if (error instanceof z.ZodError) return problem(400, z.prettifyError(error));

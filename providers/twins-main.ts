@@ -1,9 +1,9 @@
 /**
- * `npm run twins`: the twins as a process of their own, over TLS on loopback, with a test authority made at start. They hold
- * their state in memory, so it ends with the process; a crash of the server does not touch it, which is what money-safety
- * tests need. Faults that break a connection break a real socket here. A refusal cannot be shown once a connection stands:
- * `refused` and `down` close it before anything is applied, which a client must take for an unknown outcome; for a
- * connection that is truly refused, stop the process.
+ * `npm run twins`: the twins as a process of their own, over TLS on loopback, with a test authority made at start. They
+ * hold their state in memory, so it ends with the process; a crash of the server does not touch it, which is what
+ * money-safety tests need. Faults that break a connection break a real socket here. A refusal cannot be shown once a
+ * connection stands: `refused` and `down` close it before anything is applied, which a client must take for an unknown
+ * outcome; for a connection that is truly refused, stop the process.
  *
  * Environment: TWINS_PORT (4010; 0 takes a free one), TWINS_DIR (.twins), TWINS_CA_FILE (TWINS_DIR/ca.pem),
  * TWINS_SETTLE_AFTER_MS (3000). Point the server at it with TWINS_URL and TWINS_CA_FILE.
@@ -45,7 +45,8 @@ export async function startTwins(options: {
     send: (webhook) => fetch(webhook, { redirect: "manual" }),
   });
   const { caPem, certPem, keyPem } = await newTestTls(systemClock.now());
-  const server = createServer({ cert: certPem, key: keyPem }, (incoming, outgoing) => void serve(host, incoming, outgoing));
+  const server = createServer({ cert: certPem, key: keyPem });
+  server.on("request", (incoming, outgoing) => void serve(host, incoming, outgoing));
   await new Promise<void>((listening, failed) => {
     server.once("error", failed);
     server.listen(port, "127.0.0.1", listening);
@@ -86,7 +87,7 @@ async function serve(host: TwinHost, incoming: IncomingMessage, outgoing: Server
     for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) await written(outgoing, chunk);
     outgoing.end();
   } catch {
-    incoming.socket.destroy(); // every network error that the host reports is, here, a connection that ends without an answer
+    incoming.socket.destroy(); // a network error of the host is, here, a connection that ends without an answer
   }
 }
 
@@ -96,7 +97,9 @@ const written = (outgoing: ServerResponse, chunk: Uint8Array): Promise<void> =>
 
 async function toRequest(incoming: IncomingMessage): Promise<Request> {
   const headers = new Headers();
-  for (const [name, value] of Object.entries(incoming.headersDistinct)) for (const one of value ?? []) headers.append(name, one);
+  for (const [name, values = []] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values) headers.append(name, value);
+  }
   const meantFor = headers.get(TWIN_HOST_HEADER) ?? incoming.headers.host;
   headers.delete(TWIN_HOST_HEADER);
   const body = await bodyOf(incoming);
@@ -118,16 +121,22 @@ async function bodyOf(incoming: IncomingMessage): Promise<Uint8Array<ArrayBuffer
 
 async function main(): Promise<void> {
   const { twins } = await import("./index.ts");
-  const { TWINS_PORT = "4010", TWINS_DIR = ".twins", TWINS_CA_FILE = join(TWINS_DIR, "ca.pem"), TWINS_SETTLE_AFTER_MS } = process.env;
-  const settleAfterMs = wholeNumber("TWINS_SETTLE_AFTER_MS", TWINS_SETTLE_AFTER_MS ?? String(SETTLE_AFTER_MS));
+  const { TWINS_PORT = "4010", TWINS_DIR = ".twins", TWINS_SETTLE_AFTER_MS = String(SETTLE_AFTER_MS) } = process.env;
+  const { TWINS_CA_FILE = join(TWINS_DIR, "ca.pem") } = process.env;
+  const settleAfterMs = wholeNumber("TWINS_SETTLE_AFTER_MS", TWINS_SETTLE_AFTER_MS);
   const log = (line: string) => void process.stdout.write(`${line}\n`);
   const running = await startTwins({ twins, port: wholeNumber("TWINS_PORT", TWINS_PORT), settleAfterMs, log });
   await mkdir(dirname(TWINS_CA_FILE), { recursive: true });
   await writeFile(TWINS_CA_FILE, running.caPem);
   log(`Twins of ${twins.map(({ id }) => id).join(", ")} on ${running.url}; their state ends with this process.`);
   log(`Point the server at them: TWINS_URL=${running.url} TWINS_CA_FILE=${resolve(TWINS_CA_FILE)}`);
-  log(`Open an account: POST ${running.url}/_twin/<id>/accounts {"webhookUrl": "…"}; set a fault: POST …/_twin/<id>/faults {"kind": "reset_after"}.`);
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void running.stop().then(() => process.exit(0)));
+  log(`Open an account: POST ${running.url}/_twin/<id>/accounts {"webhookUrl": "http://…"}`);
+  log(`Set a fault: POST ${running.url}/_twin/<id>/faults {"kind": "reset_after"}`);
+  const stop = async () => {
+    await running.stop();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
 }
 
 function wholeNumber(name: string, text: string): number {

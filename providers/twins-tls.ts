@@ -1,4 +1,4 @@
-/** A certificate authority for the twins' process alone: made at its start, known to whoever reads its file, gone with it. */
+/** A certificate authority for the twins' process alone: made at its start, told in a file, gone when it ends. */
 import type { webcrypto } from "node:crypto";
 
 export interface TestTls {
@@ -16,10 +16,11 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 export async function newTestTls(now: Date): Promise<TestTls> {
   const x509 = await loadX509();
   const [authority, server] = [await newKeys(), await newKeys()];
-  const validity = { notBefore: new Date(now.getTime() - DAY_MS), notAfter: new Date(now.getTime() + VALID_DAYS * DAY_MS) };
+  const [notBefore, notAfter] = [new Date(now.getTime() - DAY_MS), new Date(now.getTime() + VALID_DAYS * DAY_MS)];
+  const common = { notBefore, notAfter, signingAlgorithm: algorithm };
   const issuer = "CN=Test CA of the twins";
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
-    name: issuer, keys: authority, signingAlgorithm: algorithm, ...validity,
+    ...common, name: issuer, keys: authority,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
@@ -27,7 +28,7 @@ export async function newTestTls(now: Date): Promise<TestTls> {
     ],
   });
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: "CN=localhost", issuer, publicKey: server.publicKey, signingKey: authority.privateKey, signingAlgorithm: algorithm, ...validity,
+    ...common, subject: "CN=localhost", issuer, publicKey: server.publicKey, signingKey: authority.privateKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
@@ -37,10 +38,12 @@ export async function newTestTls(now: Date): Promise<TestTls> {
       await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey),
     ],
   });
-  return { caPem: ca.toString("pem"), certPem: certificate.toString("pem"), keyPem: await privatePem(server.privateKey) };
+  const keyPem = await privatePem(server.privateKey);
+  return { caPem: ca.toString("pem"), certPem: certificate.toString("pem"), keyPem };
 }
 
-const newKeys = async (): Promise<webcrypto.CryptoKeyPair> => crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+const newKeys = async (): Promise<webcrypto.CryptoKeyPair> =>
+  crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 
 async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
   const base64 = Buffer.from(await crypto.subtle.exportKey("pkcs8", key)).toString("base64");
@@ -48,8 +51,8 @@ async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
 }
 
 /**
- * `@peculiar/x509` 2 builds on tsyringe, which refuses to load where nobody defines these three functions of the decorator
- * metadata proposal. It only asks them about constructor arguments, and the classes it injects have none.
+ * `@peculiar/x509` 2 builds on tsyringe, which refuses to load where nobody defines these three functions of the
+ * decorator metadata proposal. It only asks them about constructor arguments, and the classes it injects have none.
  */
 async function loadX509(): Promise<typeof import("@peculiar/x509")> {
   const none = { getMetadata: () => undefined, getOwnMetadata: () => undefined, defineMetadata: () => {} };

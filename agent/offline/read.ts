@@ -82,23 +82,23 @@ class Taker {
     this.rest = text;
   }
 
-  /** Every match that `read` makes something of, taken out whole. */
-  take<Value>(pattern: RegExp, read: (match: RegExpMatchArray) => Value | undefined): Found<Value>[] {
-    return this.#takeSpans(pattern, (match) => [match[0], read(match)]);
+  /** Every match that `readMatch` makes something of, taken out whole. */
+  take<Value>(pattern: RegExp, readMatch: (match: RegExpMatchArray) => Value | undefined): Found<Value>[] {
+    return this.#takeSpans(pattern, (match) => [match[0], readMatch(match)]);
   }
 
   /** The same for what stands in the first group that matched: the words around it, such as `CPF`, stay. */
-  takeGroup<Value>(pattern: RegExp, read: (text: string) => Value | undefined): Found<Value>[] {
+  takeGroup<Value>(pattern: RegExp, readText: (text: string) => Value | undefined): Found<Value>[] {
     return this.#takeSpans(pattern, (match) => {
       const group = match.slice(1).find((text) => text !== undefined) ?? "";
-      return [group, read(group)];
+      return [group, readText(group)];
     });
   }
 
-  #takeSpans<Value>(pattern: RegExp, read: (match: RegExpMatchArray) => [string, Value | undefined]): Found<Value>[] {
+  #takeSpans<Value>(pattern: RegExp, readMatch: (match: RegExpMatchArray) => [string, Value | undefined]): Found<Value>[] {
     const found: Found<Value>[] = [];
-    for (const match of [...this.rest.matchAll(pattern)]) {
-      const [span, value] = read(match);
+    for (const match of this.rest.matchAll(pattern)) {
+      const [span, value] = readMatch(match);
       if (value === undefined) continue;
       const at = match.index + match[0].lastIndexOf(span);
       this.rest = this.rest.slice(0, at) + TAKEN.repeat(span.length) + this.rest.slice(at + span.length);

@@ -1,5 +1,5 @@
 /** From what is asked for to the tool calls that do it, each with its arguments or with what is missing for them. */
-import { currencies, type Money, toDecimal } from "../../schema/money.ts";
+import { type Money, toDecimal } from "../../schema/money.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { findIntents, type Intent, type IntentKind } from "./intents.ts";
 import { field, type Outcome } from "./outcomes.ts";
@@ -23,7 +23,7 @@ export interface Request {
   steps: Step[];
 }
 
-/** A text of one intent asks for few things; more than this is no request that a person made. */
+/** More steps than a person asks for in one message; what is beyond is not planned. */
 const STEPS_MAX = 12;
 
 export function planRequest(text: string): Request {
@@ -270,7 +270,7 @@ const carrierOf = (text: string): string | undefined => CARRIER.exec(text)?.[1]?
 const NETWORK = /(?<!\p{L})(base|polygon|ethereum|solana|bitcoin)(?!\p{L})/iu;
 
 const cryptoArguments = ({ words: text }: Part, amount: Money) => ({
-  amount: toDecimal(amount).replace(/\.?0+$/, (zeros) => (currencies[amount.currency] > 0 && zeros.startsWith(".") ? "" : zeros.replace(/0+$/, ""))),
+  amount: toDecimal(amount).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""),
   currency: amount.currency,
   ...optional({ network: NETWORK.exec(text)?.[1]?.toLowerCase() }),
 });

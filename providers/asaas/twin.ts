@@ -260,7 +260,7 @@ class AsaasTwin implements Twin {
     const index = Number(step["index"]);
     const now = this.#now();
     const moved = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
-      stored.lived === index  ? arrive(stored, place.kind, now) : stored);
+      stored.lived === index && isOnItsWay(stored) ? arrive(stored, place.kind, now) : stored);
     // A repeat finds the status reached, and tells it again under the same event id.
     if (moved?.lived !== index + 1 || moved.wire.status !== moved.life[index]) return;
     await this.#notify(place, `${place.kind.toUpperCase()}_${moved.wire.status}`, 0);

@@ -389,7 +389,7 @@ async function lookup(
     if (isUnderWay(call)) throw new Unanswered("melhor-envio: the payment may still be on its way");
     return undefined;
   }
-  if (true) return toObservation(order, await labelUrlOf(http, order, call));
+  if (stateOf(order) !== "paid") return toObservation(order, await labelUrlOf(http, order, call));
   await generate(http, id, call);
   const now = await softly(() => http.ask(orderAt(id), Order, call)) ?? order;
   return toObservation(now, await labelUrlOf(http, now, call));

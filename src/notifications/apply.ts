@@ -3,7 +3,7 @@
  * matches nothing yet (a webhook may overtake the answer) is tried again, then left `unmatched` for an operator.
  */
 import type { Observation, ProviderEvent } from "../../providers/provider.ts";
-import { settlementKinds } from "../../schema/settlement.ts";
+import { isTerminal, settlementKinds, type SettlementKind } from "../../schema/settlement.ts";
 import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
 import type { Job } from "../jobs/jobs.ts";
 import type { Platform } from "../platform.ts";
@@ -52,7 +52,7 @@ async function applyEvent(platform: Platform, projectId: string, provider: strin
   const row = await matchingCall(platform, projectId, provider, event);
   if (!row) return "unmatched";
   if (!row.settles) return "ignored";
-  const observation = row.settles === "payment" ? await confirmed(platform, row, event.observation) : event.observation;
+  const observation = await confirmed(platform, row, row.settles, event.observation);
   if (!observation) return "unconfirmed";
   await applyObservation(platform, row, observation, `event:${event.eventId}`);
   return "applied";
@@ -68,16 +68,17 @@ async function matchingCall({ db }: Platform, projectId: string, provider: strin
 }
 
 /**
- * A claim about money as the provider itself confirms it. A shared token in a header proves little, and amounts in a webhook are only claims.
+ * A claim that ends something, as the provider itself confirms it. A shared token in a header proves little, amounts in a webhook are
+ * only claims, and the provider's own record holds more (a document's files, the operator's reading of a verdict).
  *
  * returns  undefined while the provider does not (yet) say what the claim says
  */
-async function confirmed(platform: Platform, row: ToolCallRow, claimed: Observation): Promise<Observation | undefined> {
-  if (claimed.state !== "succeeded" && claimed.state !== "refunded" && claimed.state !== "failed") return claimed;
+async function confirmed(platform: Platform, row: ToolCallRow, kind: SettlementKind, claimed: Observation): Promise<Observation | undefined> {
+  if (kind !== "verification" && !isTerminal(kind, claimed.state)) return claimed;
   const { asked, found } = await observe(platform, row);
   if (!asked) return claimed;
   if (!found) return undefined;
   // The provider may be further on than the claim (already refunded); it must not be behind it.
-  const priority: readonly string[] = settlementKinds.payment.priority;
+  const priority: readonly string[] = settlementKinds[kind].priority;
   return priority.indexOf(found.state) <= priority.indexOf(claimed.state) ? { ...claimed, ...found, action: claimed.action } : undefined;
 }

@@ -256,12 +256,19 @@ describe("quoting", () => {
 
   test("prices may come as numbers, and a service with an error or without a price is left out", async () => {
     const { quote, instead } = await start();
-    instead.answer = () => Response.json([
-      { id: 1, name: "PAC", price: 37.79, delivery_time: 8, company: { name: "Correios" } },
-      { id: 2, name: "SEDEX", price: "45.1", company: { name: "Correios" } },
-      { id: 3, name: ".Package", error: "Serviço indisponível para o trecho.", company: { name: "Jadlog" } },
-      { id: 4, name: ".Com", price: null, company: { name: "Jadlog" } },
-    ]);
+    instead.answer = () =>
+      Response.json([
+        { id: 1, name: "PAC", price: 37.79, delivery_time: 8, company: { name: "Correios" } },
+        { id: 2, name: "SEDEX", price: "45.1", company: { name: "Correios" } },
+        {
+          id: 3,
+          name: ".Package",
+          price: "20.00",
+          error: "Serviço indisponível para o trecho.",
+          company: { name: "Jadlog" },
+        },
+        { id: 4, name: ".Com", price: null, company: { name: "Jadlog" } },
+      ]);
     expect(bought(await quote(parcel())).result.quotes).toEqual([
       { service_id: "1", carrier: "Correios", service: "PAC", cost_minor: 3_779n, delivery_days: 8 },
       { service_id: "2", carrier: "Correios", service: "SEDEX", cost_minor: 4_510n },
@@ -531,6 +538,16 @@ describe("when an answer is lost", () => {
     expect(await lookup(call)).toBeUndefined();
     instead.answer = () => Response.json({ message: "Not found." }, { status: 404 });
     await expect(lookup(call)).rejects.toBeInstanceOf(Unanswered);
+  });
+
+  test.each([
+    ["paid and then cancelled was bought", "2026-11-20 09:00:00", "cancelled"],
+    ["cancelled in the cart was not", null, undefined],
+  ])("an order %s", async (_what, paidAt, state) => {
+    const { lookup, instead, clock } = await start();
+    instead.answer = () => Response.json({ id: REFERENCE, status: "canceled", paid_at: paidAt });
+    const call = { ...newCall(clock), notes: { order_id: REFERENCE, checkout_at: "2026-11-20T11:00:00.000Z" } };
+    expect((await lookup(call))?.state).toBe(state);
   });
 
   test("a checkout that never left takes nothing, and its order stays unpaid", async () => {

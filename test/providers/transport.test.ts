@@ -326,7 +326,7 @@ describe("the twins' process", () => {
     const { provider, hooks, twins } = await away();
     const [first, made] = [call(), { outcome: "accepted", ref: "chg_1" }];
     expect(await provider.charge!(charge, first)).toMatchObject(made);
-    await vi.waitUntil(() => hooks.length === 1);
+    await vi.waitUntil(() => hooks.length === 1, { timeout: 5_000 });
     expect(JSON.parse(hooks[0]!)).toMatchObject({ charge: { id: "chg_1", external_id: first.reference, status: "PAID" } });
     expect(twins.host.requests("examplepay")[1]).toMatchObject({ method: "POST", host: "api.examplepay.example", path: "/v1/charges" });
   });
@@ -352,10 +352,10 @@ describe("the twins' process", () => {
     const { provider, control, twins } = await away();
     await control("faults", { kind: "slow", method: "POST", delayMs: 10_000 });
     const waiting = fails(provider.charge!(charge, call()));
-    await vi.waitUntil(() => twins.host.requests("examplepay").length === 2);
+    await vi.waitUntil(() => twins.host.requests("examplepay").length === 2, { timeout: 5_000 });
     const started = performance.now();
     await twins.stop();
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
     expect(await waiting).toBeInstanceOf(OutcomeUnknown);
     expect(await fails(provider.charge!(charge, call()))).toMatchObject({ name: "Unanswered", message: "examplepay: ECONNREFUSED" });
   });
@@ -403,6 +403,6 @@ describe("the twins' process", () => {
     const started = performance.now();
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });

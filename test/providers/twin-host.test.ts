@@ -452,7 +452,7 @@ describe("control over HTTP", () => {
 
   test.each([
     ["GET /_twin/nobody/requests", undefined, 404, /there is no twin nobody; there are examplepay/],
-    ["GET /_twin/examplepay/weather", undefined, 404, /there are GET requests/],
+    ["GET /_twin/examplepay/weather", undefined, 404, /expected GET requests/],
     ["POST /_twin/examplepay/faults", { kind: "meteor" }, 400, /kind/],
     ["POST /_twin/examplepay/faults", { kind: "down", until: "noon" }, 400, /until/],
     ["POST /_twin/examplepay/accounts", { webhookUrl: "nowhere" }, 400, /webhookUrl/],

@@ -1,13 +1,13 @@
 /**
- * A provider that exists nowhere, as small as one can be that does everything: a preparing question, a request with effect,
- * a question after it, a lookup, signed webhooks. Tests of the shared parts use it, so that they hang on no real company.
+ * A provider that exists nowhere, as small as one can be that does everything: a preparing question, a request with
+ * effect, a question after it, a lookup, signed webhooks. With it, tests of the shared parts hang on no real company.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { httpClient } from "../../providers/http.ts";
 import {
-  Rejected, SetupMissing, type CallContext, type LookupSubject, type NotificationScheme, type Observation, type Provider,
-  type ProviderDefinition, type ProviderVerbs,
+  Rejected, SetupMissing, type CallContext, type LookupSubject, type NotificationScheme, type Observation,
+  type Provider, type ProviderDefinition, type ProviderVerbs,
 } from "../../providers/provider.ts";
 import type { TwinContext, TwinDefinition } from "../../providers/twin.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
@@ -33,12 +33,12 @@ export const examplepay: ProviderDefinition = {
       try {
         await http.ask({ method: "GET", path: `/stores/${store}` }, z.object({ id: z.string() }), call);
         const made = await http.act({ method: "POST", path: "/charges", body: toBody(request, call) }, Charge, call);
-        const code = await http.ask({ method: "GET", path: `/charges/${made.id}/code` }, z.object({ code: z.string() }), call);
+        const { code } = await http.ask({ method: "GET", path: `/charges/${made.id}/code` }, Code, call);
         return {
           outcome: "accepted", ref: made.id, state: states[made.status], action: made.status,
           result: {
             id: made.id, status: "pending", amount: request.amount, currency: request.currency, method: request.method,
-            pix_copy_paste: code.code,
+            pix_copy_paste: code,
           },
         };
       } catch (error) {
@@ -73,7 +73,9 @@ export const examplepay: ProviderDefinition = {
   } satisfies NotificationScheme,
 };
 
-const Charge = z.object({ id: z.string(), external_id: z.string(), amount: z.string(), status: z.enum(["OPEN", "PAID"]) });
+const Code = z.object({ code: z.string() });
+const Status = z.enum(["OPEN", "PAID"]);
+const Charge = z.object({ id: z.string(), external_id: z.string(), amount: z.string(), status: Status });
 type Charge = z.infer<typeof Charge>;
 const Event = z.object({ id: z.string(), charge: Charge });
 const states = { OPEN: "pending", PAID: "succeeded" } as const;
@@ -101,7 +103,8 @@ export const examplepayTwin: TwinDefinition = {
   magic: { "amount 13.13": "is refused" },
   create: ({ store, clock, settleAfterMs, deliver }: TwinContext) => ({
     async fetch(request) {
-      const account = await store.get<Account>(`account/${request.headers.get("authorization")?.replace("Bearer ", "")}`);
+      const apiKey = request.headers.get("authorization")?.replace("Bearer ", "");
+      const account = await store.get<Account>(`account/${apiKey}`);
       if (!account) return Response.json({ error: "who are you" }, { status: 401 });
       const url = new URL(request.url);
       const [, , kind, id, part] = url.pathname.split("/");
@@ -120,12 +123,14 @@ export const examplepayTwin: TwinDefinition = {
       return Response.json(all.filter((charge) => charge.id === wanted || charge.external_id === external_id));
     },
     async openAccount({ webhookUrl }) {
-      const [apiKey, webhookSecret] = [`exk_${randomBytes(16).toString("hex")}`, `exw_${randomBytes(16).toString("hex")}`];
+      const apiKey = `exk_${randomBytes(16).toString("hex")}`;
+      const webhookSecret = `exw_${randomBytes(16).toString("hex")}`;
       await store.put(`account/${apiKey}`, { apiKey, webhookUrl, webhookSecret });
       return { credentials: { api_key: apiKey }, settings: { store_id: "store-1" }, webhookSecret };
     },
     async run(step) {
-      const paid = await store.update<Charge & { apiKey: string }>(`charge/${step["id"]}`, (charge) => ({ ...charge, status: "PAID" }));
+      type Kept = Charge & { apiKey: string };
+      const paid = await store.update<Kept>(`charge/${step["id"]}`, (charge) => ({ ...charge, status: "PAID" }));
       const account = await store.get<Account>(`account/${paid?.apiKey}`);
       if (!paid || !account) return;
       const { apiKey: _, ...charge } = paid;

@@ -104,7 +104,8 @@ async function callTool(
   { door, log, caller, session }: Call,
   { tool, input, signal }: { tool: string; input: Record<string, unknown>; signal: AbortSignal },
 ): Promise<CallToolResult> {
-  const execute = (session_id: string) => door.call("tools.execute", { session_id, tool, input }, { ...caller, signal });
+  const context = { ...caller, signal };
+  const execute = (session_id: string) => door.call("tools.execute", { session_id, tool, input }, context);
   try {
     return toMcpResult(await session.run(execute));
   } catch (error) {

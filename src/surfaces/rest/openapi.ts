@@ -26,7 +26,7 @@ export function openApiDocument(): object {
       title: "codespar-server",
       version: CONTRACT_VERSION,
       description:
-        "Move money and do commerce in Latin America. Amounts are integers in minor units unless a field says otherwise.",
+        "Move money and do commerce in Latin America. Amounts are integers in minor units unless said otherwise.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/", description: "This server." }],
@@ -183,11 +183,11 @@ function terse({ jsonSchema }: { jsonSchema: { format?: string; pattern?: string
 function relocated(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(relocated);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [
-    key,
-    key === "$ref" && typeof member === "string" ? member.replace("#/$defs/", "#/components/schemas/") : relocated(member),
-  ]));
+  const members = Object.entries(value).map(([key, part]) => [key, key === "$ref" ? moved(part) : relocated(part)]);
+  return Object.fromEntries(members);
 }
+
+const moved = (reference: string): string => reference.replace("#/$defs/", "#/components/schemas/");
 
 const reference = (kind: "schemas" | "parameters" | "headers", name: string): Json =>
   ({ $ref: `#/components/${kind}/${name}` });
@@ -199,7 +199,9 @@ const sharedComponents = {
     bearer: { type: "http", scheme: "bearer", description: "An API key: csk_test_… or csk_live_…" },
   },
   headers: {
-    RequestId: { description: "Names this request in the server's log; a caller's own is kept.", schema: { type: "string" } },
+    RequestId: {
+      description: "Names this request in the server's log; a caller's own is kept.", schema: { type: "string" },
+    },
   },
   parameters: {
     Project: {
@@ -246,11 +248,11 @@ const pathParameter = (name: string): Json => ({ name, in: "path", required: tru
 const hostPaths: Record<string, Json> = {
   "/health": { get: plain("server.health", "Whether the process is up.", { 200: json("It is.") }) },
   "/ready": {
-    get: plain("server.ready", "Whether it can serve.", { 200: json("It can."), 503: json("It cannot, or is stopping.") }),
+    get: plain("server.ready", "Whether it can serve.", { 200: json("It can."), 503: json("It cannot.") }),
   },
   "/openapi.json": { get: plain("server.openapi", "This document.", { 200: json("OpenAPI 3.1.") }) },
   "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.") }) },
-  "/mcp": rpc("server.mcp", "MCP over Streamable HTTP, in a session that is opened for you.", [reference("parameters", "Project")]),
+  "/mcp": rpc("server.mcp", "MCP over Streamable HTTP, in a session of its own.", [reference("parameters", "Project")]),
   "/v1/sessions/{session_id}/mcp": rpc("sessions.mcp", "MCP over Streamable HTTP, in this session.", [
     pathParameter("session_id"), reference("parameters", "Project"),
   ]),

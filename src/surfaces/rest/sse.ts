@@ -177,9 +177,9 @@ async function* play<Item>(
 }
 
 /** Calls the listener when `signal` aborts, at once if it has; not any more after `until`. */
-export function onAbort(signal: AbortSignal, until: AbortSignal | undefined, listener: () => void): void {
+export function onAbort(signal: AbortSignal, until: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener();
-  else signal.addEventListener("abort", listener, { once: true, ...(until && { signal: until }) });
+  else signal.addEventListener("abort", listener, { once: true, signal: until });
 }
 
 /** What happened to one stream, in order. Never more than an unread item, a heartbeat and one of each end. */

@@ -1,4 +1,5 @@
 /** REST against a scripted door: routes, bodies, headers and the bytes of its streams. */
+import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { Failure } from "../../../schema/failures.ts";
@@ -75,6 +76,15 @@ describe("routes", () => {
     const { ask, door } = start({ operations: { "sessions.get": () => SESSION } });
     await ask("GET", "/v1/sessions/a%2Fb%20c");
     expect(door.calls[0]!.input).toEqual({ session_id: "a/b c" });
+  });
+
+  test("any id that is percent-encoded into one segment arrives as it is", async () => {
+    const { ask, door } = start({ operations: { "sessions.get": () => SESSION } });
+    const id = fc.string({ unit: "binary", minLength: 1, maxLength: 40 }).filter((text) => text !== "." && text !== "..");
+    await fc.assert(fc.asyncProperty(id, async (session_id) => {
+      await ask("GET", `/v1/sessions/${encodeURIComponent(session_id)}`);
+      expect(door.calls.at(-1)!.input).toEqual({ session_id });
+    }), { numRuns: 100 });
   });
 
   test("a malformed escape in the path is named", async () => {
@@ -330,7 +340,9 @@ describe("the stream of a send", () => {
     const started = start({ subscriptions: { "sessions.sendStream": stream } });
     return {
       ...started,
-      response: started.ask("POST", "/v1/sessions/ses_1/send", { body: '{"message":"pay ana"}', ...options, headers: { accept: "text/event-stream", ...options.headers } }),
+      response: started.ask("POST", "/v1/sessions/ses_1/send", {
+        body: '{"message":"pay ana"}', ...options, headers: { accept: "text/event-stream", ...options.headers },
+      }),
     };
   };
 
@@ -363,6 +375,19 @@ describe("the stream of a send", () => {
       { type: "done", cursor: "run_1.5", ...result, result },
     ]);
     expect(door.calls[0]).toMatchObject({ name: "sessions.sendStream", input: { session_id: "ses_1", message: "pay ana" } });
+  });
+
+  test("whatever is said arrives whole at a client that splits at blank lines", async () => {
+    await fc.assert(fc.asyncProperty(fc.array(fc.string({ unit: "binary" }), { maxLength: 5 }), async (contents) => {
+      const { response } = send({}, async function* () {
+        for (const content of contents) yield { id: "run_1.0", item: { type: "assistant_text", cursor: "run_1.0", content, iteration: 1 } } as never;
+        yield { id: "run_1.1", item: EVENTS[5] } as never;
+      });
+      const frames = (await (await response).text()).split("\n\n").filter((frame) => frame !== "");
+      const lines = frames.map((frame) => frame.split("\n").find((line) => line.startsWith("data: "))!);
+      const data = lines.map((line) => JSON.parse(line.slice("data: ".length)) as { content?: string });
+      expect(data.slice(0, -1).map(({ content }) => content)).toEqual(contents);
+    }), { numRuns: 50 });
   });
 
   test("without an event stream accepted the same route answers once", async () => {
@@ -509,6 +534,17 @@ describe("a status stream", () => {
     await clock.advance(30 * 60_000);
     const rest = [(await reader.read()).value, (await reader.read()).value];
     expect(rest).toContain('event: done\ndata: {"reason":"max_duration"}\n\n');
+  });
+
+  test("many at once are no cause for a warning", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on("warning", note);
+    const { ask } = start({ subscriptions: { "payments.watch": async function* () { yield { id: "1", item: envelope("pending") }; } } });
+    await Promise.all(Array.from({ length: 20 }, () => ask("GET", "/v1/tool-calls/tc_1/payment-status/stream")));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
   });
 
   test("a failure on the way is an error event with the flat body", async () => {
