@@ -248,9 +248,10 @@ class HostedTwin {
       const following: TwinStep[] = [];
       return await this.#hurried.run(hurry ? following : undefined, async () => {
         const answer = await this.#twin.fetch(forTwin(received));
-        for (let ran = 0; ran < HURRIED_STEPS_MAX; ran++) {
-          const step = following.shift();
-          if (step) await this.run(step);
+        // What runs may add to what follows, which the iteration then comes to.
+        for (const [nth, step] of following.entries()) {
+          if (nth < HURRIED_STEPS_MAX) await this.run(step);
+          else await this.#store.schedule(step, this.#clock.now());
         }
         return answer;
       });

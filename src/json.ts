@@ -1,4 +1,10 @@
 /** Domain values on their way into a JSON column. */
+import type { Sql, TransactionSql } from "./db/connect.ts";
+
+const JSON_OID = 114;
+
+/** A value for a `json` column, its keys in their order. (`sql.json` goes through `jsonb`, which reorders them.) */
+export const orderedJson = (sql: Sql | TransactionSql, value: unknown) => sql.typed(value as never, JSON_OID);
 
 /** The value with every bigint as a JSON integer; throws RangeError for one that a JSON number cannot carry exactly. */
 export function plainJson(value: unknown): unknown {

@@ -81,7 +81,7 @@ const en: Words = {
   message: ({ kind, amount, name, code, link, invoiceNumber, trackingCode }) => lines(
     kind === "pay" || kind === "crypto_send"
       ? `Hello! A payment${of(amount, "of")} is on its way to you.`
-      : `Hello${name ? `, ${name}` : ""}! ${amount ? `Your payment${of(amount, "of")} is ready to be made.` : "There is news on your order."}`,
+      : `Hello${name ? `, ${name}` : ""}! ${amount ? `Here is your charge${of(amount, "of")}.` : "There is news on your order."}`,
     code && `Pix code to copy and paste: ${code}`,
     link && `Pay here: ${link}`,
     invoiceNumber && `NFS-e number: ${invoiceNumber}`,
@@ -125,7 +125,7 @@ const pt: Words = {
   message: ({ kind, amount, name, code, link, invoiceNumber, trackingCode }) => lines(
     kind === "pay" || kind === "crypto_send"
       ? `Olá! Um pagamento${of(amount, "de")} está a caminho.`
-      : `Olá${name ? `, ${name}` : ""}! ${amount ? `Seu pagamento${of(amount, "de")} está pronto para ser feito.` : "Há novidades no seu pedido."}`,
+      : `Olá${name ? `, ${name}` : ""}! ${amount ? `Aqui está sua cobrança${of(amount, "de")}.` : "Há novidades no seu pedido."}`,
     code && `Pix copia e cola: ${code}`,
     link && `Pague aqui: ${link}`,
     invoiceNumber && `Número da NFS-e: ${invoiceNumber}`,
@@ -169,7 +169,7 @@ const es: Words = {
   message: ({ kind, amount, name, code, link, invoiceNumber, trackingCode }) => lines(
     kind === "pay" || kind === "crypto_send"
       ? `¡Hola! Un pago${of(amount, "de")} está en camino.`
-      : `¡Hola${name ? `, ${name}` : ""}! ${amount ? `Su pago${of(amount, "de")} está listo para hacerse.` : "Hay novedades de su pedido."}`,
+      : `¡Hola${name ? `, ${name}` : ""}! ${amount ? `Aquí está su cobro${of(amount, "de")}.` : "Hay novedades de su pedido."}`,
     code && `Código Pix para copiar y pegar: ${code}`,
     link && `Pague aquí: ${link}`,
     invoiceNumber && `Número de la NFS-e: ${invoiceNumber}`,

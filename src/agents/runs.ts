@@ -15,6 +15,7 @@ import type { ToolResult } from "../../schema/tool-calls.ts";
 import type { Caller } from "../call.ts";
 import type { Streamed } from "../door.ts";
 import { execute } from "../execution/execute.ts";
+import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { activeSession } from "../sessions/sessions.ts";
 
@@ -155,7 +156,7 @@ async function finish(platform: Platform, run: Run, progress: AgentProgress, eve
   await db.sql`
     update runs set status = ${event.type === "done" ? "done" : "failed"}, iterations = ${progress.iterations}, finished_at = ${clock.now()},
       input_tokens = ${progress.usage.inputTokens + progress.usage.cacheReadTokens + progress.usage.cacheWriteTokens}, output_tokens = ${progress.usage.outputTokens},
-      result = ${event.type === "done" ? db.sql.json(event.result as never) : null}, error_code = ${event.type === "error" ? event.error : null}
+      result = ${event.type === "done" ? orderedJson(db.sql, event.result) : null}, error_code = ${event.type === "error" ? event.error : null}
     where project_id = ${projectId} and id = ${run.id}`;
   return write(platform, run, event);
 }

@@ -10,6 +10,7 @@ import { isTerminal } from "../../schema/settlement.ts";
 import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
+import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { degradedProviders } from "../rails/health.ts";
 import { chooseRoute, type Route, type RailNeed } from "../rails/router.ts";
@@ -177,7 +178,7 @@ async function writeRow(
     insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, status, input, output,
       error_code, error, called_at, finished_at, duration_ms)
     values (${orgId}, ${projectId}, ${id}, ${row.sessionId}, ${row.runId ?? null}, ${row.origin}, ${environment}, ${row.tool}, ${row.server}, ${row.status},
-      ${db.sql.json(row.input as never)}, ${row.output === null ? null : db.sql.json(row.output as never)}, ${row.failure?.code ?? null},
+      ${db.sql.json(row.input as never)}, ${row.output === null ? null : orderedJson(db.sql, row.output)}, ${row.failure?.code ?? null},
       ${row.failure ? db.sql.json(storedError(row.failure) as never) : null}, ${row.calledAt}, ${now}, ${now.getTime() - row.calledAt.getTime()})`;
   await hub.record(db.sql, { orgId, projectId, topic: "tool_call", subject: id, sessionId: row.sessionId, data: { status: row.status }, at: now });
   hub.wake();

@@ -6,6 +6,7 @@ import type { SettlementState } from "../../schema/settlement.ts";
 import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
 import { labelBought } from "../ledger/rules.ts";
+import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { settle, type LockedCall } from "../settlement/settle.ts";
@@ -43,7 +44,7 @@ export async function recordAccepted(
     ...(isObject(locked.output) ? locked.output : {}),
   };
   await tx`
-    update tool_calls set status = 'success', provider_ref = ${answer.ref}, output = ${tx.json(output as never)}, finished_at = ${now},
+    update tool_calls set status = 'success', provider_ref = ${answer.ref}, output = ${orderedJson(tx, output)}, finished_at = ${now},
       duration_ms = ${now.getTime() - calledAt.getTime()}
     where project_id = ${call.projectId} and id = ${call.id}`;
   if (locked.settles) {

@@ -6,6 +6,7 @@ import type { Domain } from "../../schema/operation.ts";
 import { SESSION_IDLE_MS, type createSession as createSessionOperation, type listSessions as listSessionsOperation, type Session } from "../../schema/sessions.ts";
 import type { Principal } from "../access/keys.ts";
 import { transaction } from "../db/connect.ts";
+import { orderedJson } from "../json.ts";
 import { cursorId, page } from "../pages.ts";
 import type { Platform } from "../platform.ts";
 import { knownServer } from "../rails/catalog.ts";
@@ -32,7 +33,7 @@ export async function createSession(
   await db.sql`
     insert into sessions (org_id, project_id, id, user_id, environment, servers, status, metadata, mocks, created_at, last_active_at)
     values (${row.orgId}, ${row.projectId}, ${row.id}, ${row.userId}, ${row.environment}, ${row.servers}, 'active',
-            ${row.metadata && db.sql.json(row.metadata)}, ${mocks && db.sql.json(mocks as never)}, ${now}, ${now})`;
+            ${row.metadata && db.sql.json(row.metadata)}, ${mocks && orderedJson(db.sql, mocks)}, ${now}, ${now})`;
   return toSession(row, 0, now);
 }
 

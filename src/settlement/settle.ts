@@ -10,7 +10,7 @@ import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, 
 import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
 import { chargeSettled, chargeUndone, payoutSettled, payoutUndone, type Posting } from "../ledger/rules.ts";
-import { plainJson } from "../json.ts";
+import { orderedJson, plainJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 
 /** The parts of a tool call that settling needs, locked until the transaction ends. */
@@ -66,7 +66,7 @@ export async function settle(platform: Platform, tx: TransactionSql, call: Locke
     update tool_calls set state = ${folded}, provider_ref = coalesce(provider_ref, ${observation.ref}),
       final_amount_minor = case when ${settled} then ${observation.amountMinor ?? call.amountMinor} else final_amount_minor end,
       settled_at = case when ${settled} then coalesce(settled_at, ${observation.occurredAt ?? now}) else settled_at end,
-      output = ${observation.result || isObject(call.output) ? tx.json({ ...(call.output as object), ...(plainJson(observation.result ?? {}) as object) } as never) : null}
+      output = ${observation.result || isObject(call.output) ? orderedJson(tx, { ...(call.output as object), ...(plainJson(observation.result ?? {}) as object) }) : null}
     where project_id = ${call.projectId} and id = ${call.id}`;
   for (const posting of await postingsFor(tx, call, new Set(states.map((row) => row.state)))) await post(tx, call, posting, now);
   await hub.record(tx, {

@@ -12,15 +12,16 @@ const Made = z.object({ id: z.string() });
 const make = { method: "POST", path: "/things", body: { value: 1 } } as const;
 
 const newCall = (change: Partial<CallContext> = {}): CallContext => ({
-  reference: "0b0e7a9c-6c5e-4f5b-9f43-2f4f3c1d9f10", toolCallId: "tc_1", clock: new FakeClock(), signal: undefined, acted: false,
-  notes: {}, note: async () => {}, ...change,
+  reference: "0b0e7a9c-6c5e-4f5b-9f43-2f4f3c1d9f10", toolCallId: "tc_1", clock: new FakeClock(), signal: undefined,
+  acted: false, notes: {}, note: async () => {}, ...change,
 });
 
 const client = (fetch: Fetch, options: Partial<HttpOptions> = {}) =>
   httpClient({ provider: "examplepay", baseUrl: "https://api.examplepay.example/v1", fetch, ...options });
 
 const broken = (code: string): Error => new TypeError("fetch failed", { cause: Object.assign(new Error("no"), { code }) });
-const failure = async (answer: Promise<unknown>): Promise<unknown> => answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
+const failure = (answer: Promise<unknown>): Promise<unknown> =>
+  answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
 
 test("a request carries the base URL, the query that is set, the headers and the JSON of its body", async () => {
   let sent: Request | undefined;
@@ -100,7 +101,8 @@ describe("what an answer means", () => {
   test("a refusal keeps its status and its body, parsed where it is JSON", async () => {
     const json = client(async () => Response.json({ errors: [{ code: "invalid_value" }] }, { status: 400 }));
     const html = client(async () => new Response("<p>no</p>", { status: 403 }));
-    expect(await failure(json.act(make, Made, newCall()))).toMatchObject({ status: 400, body: { errors: [{ code: "invalid_value" }] } });
+    const body = { errors: [{ code: "invalid_value" }] };
+    expect(await failure(json.act(make, Made, newCall()))).toMatchObject({ status: 400, body });
     expect(await failure(html.ask(make, Made, newCall()))).toMatchObject({ status: 403, body: "<p>no</p>" });
   });
 
@@ -121,14 +123,15 @@ describe("what an answer means", () => {
 describe("what no answer means", () => {
   test("a question that reached nobody may be asked again", async () => {
     const call = newCall();
-    const error = await failure(client(() => Promise.reject(broken("ECONNREFUSED"))).ask({ method: "GET", path: "/" }, Made, call));
-    expect(error).toBeInstanceOf(Unanswered);
+    const http = client(() => Promise.reject(broken("ECONNREFUSED")));
+    expect(await failure(http.ask({ method: "GET", path: "/" }, Made, call))).toBeInstanceOf(Unanswered);
     expect(call.acted).toBe(false);
   });
 
   test("a request with effect that never left is not an act", async () => {
     const call = newCall();
-    expect(await failure(client(() => Promise.reject(broken("ECONNREFUSED"))).act(make, Made, call))).toBeInstanceOf(NotReached);
+    const http = client(() => Promise.reject(broken("ECONNREFUSED")));
+    expect(await failure(http.act(make, Made, call))).toBeInstanceOf(NotReached);
     expect(call.acted).toBe(false);
   });
 
@@ -156,14 +159,14 @@ describe("what no answer means", () => {
     expect(seen).toEqual([false, true]);
   });
 
-  test.each(["ECONNRESET", "EPIPE", "ETIMEDOUT", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "ANYTHING_NEW"])(
-    "%s leaves the outcome unknown",
-    async (code) => {
-      const call = newCall();
-      expect(await failure(client(() => Promise.reject(broken(code))).act(make, Made, call))).toBeInstanceOf(OutcomeUnknown);
-      expect(call.acted).toBe(true);
-    },
-  );
+  test.each([
+    "ECONNRESET", "EPIPE", "ETIMEDOUT", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "ANYTHING_NEW",
+  ])("%s leaves the outcome unknown", async (code) => {
+    const call = newCall();
+    const http = client(() => Promise.reject(broken(code)));
+    expect(await failure(http.act(make, Made, call))).toBeInstanceOf(OutcomeUnknown);
+    expect(call.acted).toBe(true);
+  });
 });
 
 describe("never left", () => {
@@ -183,8 +186,10 @@ describe("never left", () => {
   });
 
   test("is not claimed of an error without a code, nor of what is no error", () => {
-    for (const error of [new Error("no"), new DOMException("late", "TimeoutError"), "ECONNREFUSED", undefined, { code: "ECONNREFUSED" }])
+    const late = new DOMException("late", "TimeoutError");
+    for (const error of [new Error("no"), late, "ECONNREFUSED", undefined, { code: "ECONNREFUSED" }]) {
       expect(neverLeft(error)).toBe(false);
+    }
   });
 });
 
@@ -193,7 +198,7 @@ describe("over real sockets", () => {
   afterEach(() => open.splice(0).forEach((close) => close()));
 
   /** A server on loopback that does one thing with every request, and counts them. */
-  async function host(answer: (socket: Socket) => void): Promise<{ baseUrl: string; close: () => Promise<void>; requests: () => number }> {
+  async function host(answer: (socket: Socket) => void) {
     let count = 0;
     const sockets: Socket[] = [];
     const server = createServer((socket) => {
@@ -227,7 +232,8 @@ describe("over real sockets", () => {
     const { baseUrl, close } = await host(() => {});
     await close();
     const call = newCall();
-    expect(await failure(live(baseUrl).act(make, Made, call))).toMatchObject({ name: "NotReached", message: "examplepay: ECONNREFUSED" });
+    const refused = await failure(live(baseUrl).act(make, Made, call));
+    expect(refused).toMatchObject({ name: "NotReached", message: "examplepay: ECONNREFUSED" });
     expect(call.acted).toBe(false);
   });
 

@@ -54,7 +54,8 @@ function raw(answer: (socket: Socket, nthRequest: number) => void): { server: Tc
 }
 
 const post = (url: string, init: RequestInit = {}): Request => new Request(url, { method: "POST", body: "{}", ...init });
-const fails = async (answer: Promise<unknown>): Promise<unknown> => answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
+const fails = (answer: Promise<unknown>): Promise<unknown> =>
+  answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
 
 test("a request goes out as it was made, and the answer comes back as it was given", async () => {
   let seen: { line: string; headers: IncomingMessage["headers"]; body: string } | undefined;
@@ -63,7 +64,8 @@ test("a request goes out as it was made, and the answer comes back as it was giv
     seen = { line: `${incoming.method} ${incoming.url}`, headers: incoming.headers, body };
     outgoing.writeHead(201, { "content-type": "application/json", "set-cookie": ["a=1", "b=2"] }).end('{"id":"pay_1"}');
   });
-  const answer = await transport()(post(`http://127.0.0.1:${port}/v3/payments?limit=1`, { headers: { access_token: "k" }, body: '{"value":1}' }));
+  const init = { headers: { access_token: "k" }, body: '{"value":1}' };
+  const answer = await transport()(post(`http://127.0.0.1:${port}/v3/payments?limit=1`, init));
   expect(answer.status).toBe(201);
   expect(answer.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
   expect(await answer.json()).toEqual({ id: "pay_1" });
@@ -162,7 +164,8 @@ describe("over TLS", () => {
 
   test("a certificate for another name ends it before anything leaves", async () => {
     const port = await secured();
-    const error = await fails(transport({ tls: { ca: tls.caPem }, pinnedAddress: "127.0.0.1" })(post(`https://provider.example:${port}/`)));
+    const send = transport({ tls: { ca: tls.caPem }, pinnedAddress: "127.0.0.1" });
+    const error = await fails(send(post(`https://provider.example:${port}/`)));
     expect(error).toMatchObject({ code: "ERR_TLS_CERT_ALTNAME_INVALID" });
     expect(neverLeft(error)).toBe(true);
     expect(received).toEqual([]);
@@ -184,7 +187,8 @@ describe("a pinned address", () => {
       host = incoming.headers.host;
       outgoing.end("{}");
     });
-    expect((await transport({ pinnedAddress: "127.0.0.1" })(post(`http://provider.example:${port}/`))).status).toBe(200);
+    const send = transport({ pinnedAddress: "127.0.0.1" });
+    expect((await send(post(`http://provider.example:${port}/`))).status).toBe(200);
     expect(host).toBe(`provider.example:${port}`);
   });
 
@@ -302,7 +306,8 @@ describe("the twins' process", () => {
       hooks.push((await incoming.toArray()).join(""));
       outgoing.end("{}");
     });
-    const twins = await startTwins({ twins: [examplepayTwin], port: 0, settleAfterMs: 20, log: (line) => expect.fail(line) });
+    const log = (line: string) => expect.fail(line);
+    const twins = await startTwins({ twins: [examplepayTwin], port: 0, settleAfterMs: 20, log });
     const ours = transport({ tls: { ca: twins.caPem } });
     const fetch = twinsFetch(twins.url, twins.caPem);
     opened.push({ close: () => twins.stop() }, fetch);
@@ -316,7 +321,8 @@ describe("the twins' process", () => {
   }
 
   const call = (): CallContext => ({
-    reference: randomUUID(), toolCallId: "tc_1", clock: systemClock, signal: undefined, acted: false, notes: {}, note: async () => {},
+    reference: randomUUID(), toolCallId: "tc_1", clock: systemClock, signal: undefined, acted: false,
+    notes: {}, note: async () => {},
   });
   const charge = { amount: 15000n, currency: "BRL", method: "pix", buyer: { name: "Ana Souza" } } as const;
   const found = ({ provider }: Away, { reference }: CallContext) =>
@@ -328,7 +334,8 @@ describe("the twins' process", () => {
     expect(await provider.charge!(charge, first)).toMatchObject(made);
     await vi.waitUntil(() => hooks.length === 1, { timeout: 5_000 });
     expect(JSON.parse(hooks[0]!)).toMatchObject({ charge: { id: "chg_1", external_id: first.reference, status: "PAID" } });
-    expect(twins.host.requests("examplepay")[1]).toMatchObject({ method: "POST", host: "api.examplepay.example", path: "/v1/charges" });
+    const [, received] = twins.host.requests("examplepay");
+    expect(received).toMatchObject({ method: "POST", host: "api.examplepay.example", path: "/v1/charges" });
   });
 
   test.each(["reset_after", "half_answer", "truncated", "error_after"])("shows %s on the wire, and the charge is there", async (kind) => {
@@ -357,7 +364,8 @@ describe("the twins' process", () => {
     await twins.stop();
     expect(performance.now() - started).toBeLessThan(5_000);
     expect(await waiting).toBeInstanceOf(OutcomeUnknown);
-    expect(await fails(provider.charge!(charge, call()))).toMatchObject({ name: "Unanswered", message: "examplepay: ECONNREFUSED" });
+    const refused = await fails(provider.charge!(charge, call()));
+    expect(refused).toMatchObject({ name: "Unanswered", message: "examplepay: ECONNREFUSED" });
   });
 
   test("breaks the connection in the middle of an answer", async () => {
@@ -390,7 +398,8 @@ describe("the twins' process", () => {
   test("starts from the command line, says where it is, and ends when it is told to", async () => {
     const directory = await mkdtemp(join(tmpdir(), "twins-"));
     const env = { ...process.env, TWINS_PORT: "0", TWINS_DIR: directory };
-    const child = spawn(process.execPath, ["--import", "tsx", "providers/twins-main.ts"], { env, stdio: ["ignore", "pipe", "inherit"] });
+    const args = ["--import", "tsx", "providers/twins-main.ts"];
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
     opened.push({ close: () => rm(directory, { recursive: true }) }, { close: () => child.kill("SIGKILL") });
     let said = "";
     child.stdout.on("data", (text: Buffer) => (said += text.toString()));

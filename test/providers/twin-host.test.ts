@@ -3,7 +3,9 @@ import { neverLeft } from "../../providers/http.ts";
 import { providerById, providers, twins } from "../../providers/index.ts";
 import { OutcomeUnknown, Rejected, type Provider, type ProviderDefinition } from "../../providers/provider.ts";
 import { rails } from "../../providers/rails.ts";
-import { DELIVERY_ATTEMPTS_MAX, DELIVERY_TIMEOUT_MS, hostTwins, LOG_ENTRIES_MAX, type TwinFault, type TwinHost } from "../../providers/twin-host.ts";
+import {
+  DELIVERY_ATTEMPTS_MAX, DELIVERY_TIMEOUT_MS, hostTwins, LOG_ENTRIES_MAX, type TwinFault, type TwinHost,
+} from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinAccount, TwinDefinition } from "../../providers/twin.ts";
 import { examplepay, examplepayTwin } from "../support/example-provider.ts";
@@ -63,7 +65,8 @@ async function bench(twin: TwinDefinition = examplepayTwin, webhookUrl = HOOK): 
   };
 }
 
-const failure = async (answer: Promise<unknown>): Promise<unknown> => answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
+const failure = (answer: Promise<unknown>): Promise<unknown> =>
+  answer.then(() => expect.fail("it did not fail"), (error: unknown) => error);
 
 test("every provider has its twin, and every rail its provider", () => {
   expect(twins.map(({ id }) => id)).toEqual(providers.map(({ id }) => id));
@@ -90,8 +93,10 @@ describe("a request", () => {
     await clock.advance(5_000);
     await charge("13.13");
     expect(host.requests(ID)).toMatchObject([
-      { at: "2026-11-20T12:00:00.000Z", method: "POST", host: "sandbox.examplepay.example", path: "/v1/charges", status: 201,
-        body: '{"external_id":"order-1","amount":"150.00"}' },
+      {
+        at: "2026-11-20T12:00:00.000Z", method: "POST", host: "sandbox.examplepay.example", path: "/v1/charges",
+        body: '{"external_id":"order-1","amount":"150.00"}', status: 201,
+      },
       { at: "2026-11-20T12:00:05.000Z", status: 402 },
     ]);
   });
@@ -101,13 +106,17 @@ describe("a request", () => {
     const key = account.credentials["api_key"]!;
     await host.fetch(new Request(`${API}/instances/1/token/0123456789abcdefXYZ/send?api_key=abc123&copy=${key}`, {
       method: "POST",
-      headers: { authorization: "Basic dXNlcjpwYXNzd29yZA==", access_token: "$aact_0123456789", "client-token": "F0123", "x-copy": key, "x-plain": "shown" },
+      headers: {
+        authorization: "Basic dXNlcjpwYXNzd29yZA==", access_token: "$aact_0123456789", "client-token": "F0123",
+        "x-copy": key, "x-plain": "shown",
+      },
       body: JSON.stringify({ client_secret: "sss", copy: key, name: "Ana" }),
     }));
     const [entry] = host.requests(ID);
     expect(entry!.path).toBe(`/v1/instances/1/token/***fXYZ/send?api_key=***&copy=***${key.slice(-4)}`);
     expect(entry!.headers).toMatchObject({
-      authorization: "***ZA==", access_token: "***6789", "client-token": "***", "x-copy": `***${key.slice(-4)}`, "x-plain": "shown",
+      authorization: "***ZA==", access_token: "***6789", "client-token": "***",
+      "x-copy": `***${key.slice(-4)}`, "x-plain": "shown",
     });
     expect(entry!.body).toBe(`{"client_secret":"***","copy":"***${key.slice(-4)}","name":"Ana"}`);
   });
@@ -138,7 +147,8 @@ describe("a request", () => {
 
 describe("a fault of a request", () => {
   test.each([
-    ["refused", "ECONNREFUSED", 0], ["down", "ECONNREFUSED", 0], ["reset_before", "ECONNRESET", 0], ["reset_after", "ECONNRESET", 1],
+    ["refused", "ECONNREFUSED", 0], ["down", "ECONNREFUSED", 0],
+    ["reset_before", "ECONNRESET", 0], ["reset_after", "ECONNRESET", 1],
   ] as const)("%s rejects with %s, with %i charges made", async (kind, code, made) => {
     const { fault, charge, charges } = await bench();
     fault({ kind });
@@ -163,7 +173,8 @@ describe("a fault of a request", () => {
     fault({ kind: "rate_limited", retryAfterSeconds: 7 });
     expect((await charge()).status).toBe(404);
     const page = await charge();
-    expect([page.status, page.headers.get("content-type"), (await page.text()).slice(0, 15)]).toEqual([502, "text/html", "<!doctype html>"]);
+    expect([page.status, page.headers.get("content-type")]).toEqual([502, "text/html"]);
+    expect(await page.text()).toMatch(/^<!doctype html>/);
     expect((await charge()).headers.get("retry-after")).toBe("7");
   });
 
@@ -230,7 +241,9 @@ describe("a webhook", () => {
     expect(told).toEqual([]);
     await pass(1_000);
     expect(told).toEqual(["PAID chg_1"]);
-    expect(host.webhooks(ID)).toMatchObject([{ at: "2026-11-20T12:00:01.000Z", method: "POST", url: HOOK, attempt: 1, status: 200, outcome: "taken" }]);
+    expect(host.webhooks(ID)).toMatchObject([
+      { at: "2026-11-20T12:00:01.000Z", method: "POST", url: HOOK, attempt: 1, status: 200, outcome: "taken" },
+    ]);
   });
 
   test("is offered again, after longer each time, until it is taken", async () => {
@@ -240,7 +253,8 @@ describe("a webhook", () => {
     await pass(1_000);
     for (const waitMs of [4_999, 1, 9_999, 1, 19_999, 1, 3_600_000]) await pass(waitMs);
     expect(told).toHaveLength(4);
-    expect(host.webhooks(ID).map(({ at, attempt, outcome, status }) => [at.slice(11, 19), attempt, outcome, status])).toEqual([
+    const attempts = host.webhooks(ID).map(({ at, attempt, outcome, status }) => [at.slice(11, 19), attempt, outcome, status]);
+    expect(attempts).toEqual([
       ["12:00:01", 1, "not_taken", 500], ["12:00:06", 2, "not_taken", undefined], ["12:00:16", 3, "not_taken", 302],
       ["12:00:36", 4, "taken", 200],
     ]);
@@ -346,7 +360,8 @@ describe("a webhook", () => {
     const body = new Uint8Array(await webhook!.arrayBuffer());
     const context = { secrets: [account.webhookSecret], settings: {}, now: clock.now() };
     const { ok } = examplepay.notifications!.verify({ method: "POST", url: new URL(HOOK), headers, body }, context);
-    return { ok, body: JSON.parse(new TextDecoder().decode(body)) as unknown, headers, signature: headers.get("example-signature") };
+    const read = JSON.parse(new TextDecoder().decode(body)) as unknown;
+    return { ok, body: read, headers, signature: headers.get("example-signature") };
   };
 
   const told = { id: "evt_chg_1", charge: { id: "chg_1", external_id: "order-1", amount: "150.00", status: "PAID" } };
@@ -358,7 +373,8 @@ describe("a webhook", () => {
 
   test("may be forged: another body under the signature of the first", async () => {
     const body = { id: "evt_chg_2", charge: { id: "chg_2", external_id: "order-2", amount: "260.00", status: "PAID" } };
-    expect(await misshapen({ kind: "webhook_forged" })).toMatchObject({ ok: false, body, signature: expect.stringMatching(signed) });
+    const came = await misshapen({ kind: "webhook_forged" });
+    expect(came).toMatchObject({ ok: false, body, signature: expect.stringMatching(signed) });
   });
 
   test("may be forged to say what a test wants it to say", async () => {
@@ -372,7 +388,8 @@ describe("a webhook", () => {
   });
 
   test("may carry a signature of the right shape that is not the right one", async () => {
-    expect(await misshapen({ kind: "webhook_mis_signed" })).toMatchObject({ ok: false, body: told, signature: expect.stringMatching(signed) });
+    const came = await misshapen({ kind: "webhook_mis_signed" });
+    expect(came).toMatchObject({ ok: false, body: told, signature: expect.stringMatching(signed) });
   });
 
   test.each([
@@ -417,7 +434,8 @@ describe("a webhook", () => {
 describe("control over HTTP", () => {
   const call = (host: TwinHost, line: string, body?: unknown) => {
     const [method, path] = line.split(" ") as [string, string];
-    return host.control(new Request(`https://127.0.0.1:4010${path}`, { method, ...(body !== undefined && { body: JSON.stringify(body) }) }));
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return host.control(new Request(`https://127.0.0.1:4010${path}`, { method, ...(text && { body: text }) }));
   };
 
   test("opens an account, sets a fault and shows what was received", async () => {
@@ -425,7 +443,8 @@ describe("control over HTTP", () => {
     const opened = await call(host, "POST /_twin/examplepay/accounts", { webhookUrl: HOOK });
     const account = (await opened.json()) as TwinAccount;
     expect([opened.status, account.credentials["api_key"]]).toEqual([201, expect.stringMatching(/^exk_/)]);
-    expect((await call(host, "POST /_twin/examplepay/faults", { kind: "error_after", path: "/stores" })).status).toBe(204);
+    const set = await call(host, "POST /_twin/examplepay/faults", { kind: "error_after", path: "/stores" });
+    expect(set.status).toBe(204);
     const { faults } = (await (await call(host, "GET /_twin/examplepay/faults")).json()) as { faults: unknown };
     expect(faults).toEqual([{ kind: "error_after", path: "/stores", times: 1 }]);
     await host.fetch(new Request(`${API}/stores/s`));
@@ -491,20 +510,26 @@ describe("the conformance suite notices", () => {
   const withProvider = (change: (provider: Provider) => Provider): Partial<ProviderDefinition> => ({
     connect: (connection, fetch) => change(examplepay.connect(connection, fetch)),
   });
-  const withCharge = (change: (charge: Charge) => Charge) => withProvider((provider) => ({ ...provider, charge: change(provider.charge!) }));
+  const withCharge = (change: (charge: Charge) => Charge) =>
+    withProvider((provider) => ({ ...provider, charge: change(provider.charge!) }));
   const scheme = examplepay.notifications!;
 
   test("silence reported as a decline", async () => {
-    const failed = await failing(withCharge((charge) => (request, call) => charge(request, call).catch((error: unknown) => {
-      if (!(error instanceof OutcomeUnknown)) throw error;
-      return { outcome: "declined", reason: "unspecified", message: "no answer" };
-    })));
+    const failed = await failing(withCharge((charge) => async (request, call) => {
+      try {
+        return await charge(request, call);
+      } catch (error) {
+        if (!(error instanceof OutcomeUnknown)) throw error;
+        return { outcome: "declined", reason: "unspecified", message: "no answer" };
+      }
+    }));
     expect(failed).toContain("charge: reset after leaves the outcome unknown");
     expect(failed).toContain("charge: a caller that gives up leaves the outcome unknown");
   });
 
   test("a request sent again after silence", async () => {
-    const failed = await failing(withCharge((charge) => (request, call) => charge(request, call).catch(() => charge(request, call))));
+    const twice = (charge: Charge): Charge => (request, call) => charge(request, call).catch(() => charge(request, call));
+    const failed = await failing(withCharge(twice));
     expect(failed).toContain("charge: error after leaves the outcome unknown");
     expect(failed).toContain("charge: a refused connection reaches nobody");
   });
@@ -515,14 +540,20 @@ describe("the conformance suite notices", () => {
       if (outcome.outcome === "declined") throw new Rejected("examplepay", 402, {});
       return outcome;
     }));
-    expect(failed).toEqual(expect.arrayContaining(["charge: a decline is a value", "charge: a 429 is a decline", "charge: wrong credentials are declined as unauthorized"]));
+    expect(failed).toEqual(expect.arrayContaining([
+      "charge: wrong credentials are declined as unauthorized", "charge: a decline is a value", "charge: a 429 is a decline",
+    ]));
   });
 
   test("a read after the effect whose refusal becomes a decline", async () => {
-    const failed = await failing(withCharge((charge) => (request, call) => charge(request, call).catch((error: unknown) => {
-      if (!(error instanceof Rejected)) throw error;
-      return { outcome: "declined", reason: "rate_limited", message: "no" };
-    })));
+    const failed = await failing(withCharge((charge) => async (request, call) => {
+      try {
+        return await charge(request, call);
+      } catch (error) {
+        if (!(error instanceof Rejected)) throw error;
+        return { outcome: "declined", reason: "rate_limited", message: "no" };
+      }
+    }));
     expect(failed).toEqual(["charge: a read that is refused after the effect does not make a decline of it"]);
   });
 
@@ -536,8 +567,14 @@ describe("the conformance suite notices", () => {
   });
 
   test("a lookup that takes silence for absence", async () => {
-    const failed = await failing(withProvider((provider) => ({ ...provider, lookup: (...of) => provider.lookup!(...of).catch(() => undefined) })));
-    expect(failed).toEqual(["down", "error before", "html", "truncated", "rate limited"].map((kind) => `charge: under ${kind} a lookup throws, for it cannot say`));
+    const failed = await failing(withProvider(({ charge, lookup }) => ({
+      ...(charge && { charge }), lookup: (...of) => lookup!(...of).catch(() => undefined),
+    })));
+    expect(failed).toEqual([
+      "charge: under down a lookup throws, for it cannot say", "charge: under error before a lookup throws, for it cannot say",
+      "charge: under html a lookup throws, for it cannot say", "charge: under truncated a lookup throws, for it cannot say",
+      "charge: under rate limited a lookup throws, for it cannot say",
+    ]);
   });
 
   test("a promise about repeats that is not kept", async () => {
@@ -583,8 +620,8 @@ describe("the conformance suite notices", () => {
     const failed = await failing({ connect: (connection, fetch) => {
       const provider = examplepay.connect(connection, fetch);
       const told = (error: unknown): never => {
-        if (error instanceof OutcomeUnknown) throw new OutcomeUnknown("no answer", { cause: new Error(connection.credentials["api_key"]) });
-        throw error;
+        if (!(error instanceof OutcomeUnknown)) throw error;
+        throw new OutcomeUnknown("no answer", { cause: new Error(connection.credentials["api_key"]) });
       };
       return { ...provider, charge: (request, call) => provider.charge!(request, call).catch(told) };
     } });

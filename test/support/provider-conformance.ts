@@ -575,7 +575,7 @@ function addSettlementChecks(
       const wrong = [[], [""], ...(other.webhookSecret === world.account.webhookSecret ? [] : [[other.webhookSecret]])];
       const [first] = world.inbox;
       for (const secrets of wrong) {
-        expect(verify(world, first!, secrets), `${world.label}: against ${secrets.join()}`).toMatchObject({ ok: false });
+        expect(verify(world, first!, secrets), `${world.label}: with "${secrets.join()}"`).toMatchObject({ ok: false });
       }
       return verify(world, world.inbox.at(-1)!);
     },

@@ -1,0 +1,35 @@
+/** What tests about money ask of an app: what left for Asaas, what the books say, and the test project's principal. */
+import { expect } from "vitest";
+import type { RecordedRequest, TwinHost } from "../../providers/twin-host.ts";
+import { authenticate, type Principal } from "../../src/access/keys.ts";
+import { testKey, type App } from "./app.ts";
+
+/** The movements asked of the Asaas twin, oldest first: charges are POSTs to `/payments`, payouts to `/transfers`. */
+export function askedOf(twins: TwinHost | undefined, what: "/payments" | "/transfers"): RecordedRequest[] {
+  return twins!.requests("asaas").filter(({ method, path }) => method === "POST" && path.endsWith(what));
+}
+
+/** The external references of those movements. */
+export const references = (requests: readonly RecordedRequest[]): unknown[] =>
+  requests.map(({ body }) => (JSON.parse(body) as { externalReference?: unknown }).externalReference);
+
+/** The postings of a call, oldest first: `key: account ±amount, …` with debits positive. */
+export async function postings(app: App, toolCallId: string | null): Promise<string[]> {
+  const { transactions } = await app.call("ledger.transactions", { tool_call_id: toolCallId });
+  return transactions.toReversed().map(({ key, entries }) => {
+    const lines = entries.map(({ account, direction, amount_minor }) => `${account} ${direction === "debit" ? "+" : "-"}${amount_minor}`);
+    return `${key.split(":")[0]}: ${lines.join(", ")}`;
+  });
+}
+
+/** Fails unless debits equal credits in every currency. */
+export async function expectBalanced(app: App): Promise<void> {
+  expect(await app.call("ledger.trialBalance", {})).toMatchObject({ balanced: true });
+}
+
+export const testPrincipal = (app: App): Promise<Principal> => authenticate(app.platform.db, testKey, undefined);
+
+/** A payout that the sandbox accepts. */
+export const supplierPayout = {
+  amount: 8000, currency: "BRL", method: "pix", recipient: { pix_key: "fornecedor@example.com", name: "Fornecedor Ltda" },
+} as const;
