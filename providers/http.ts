@@ -41,17 +41,19 @@ export function httpClient(options: HttpOptions): HttpClient {
   return {
     async ask(spec, answer, call) {
       try {
-        return parse(await send(options, spec, call), answer);
+        return parse(await exchange(options, prepare(options, spec), call), answer);
       } catch (error) {
-        if (error instanceof Rejected && error.status < 500) throw error;
+        if (error instanceof Rejected && isDefinite(error.status)) throw error;
         throw new Unanswered(`${options.provider}: ${reason(error)}`, { cause: error });
       }
     },
     async act(spec, answer, call) {
+      // What fails up to here (a body that is no JSON, a signature that cannot be made) has sent nothing.
+      const request = prepare(options, spec);
       const actedBefore = call.acted;
       call.acted = true;
       try {
-        return parse(await send(options, spec, call), answer);
+        return parse(await exchange(options, request, call), answer);
       } catch (error) {
         const definite = neverLeft(error) || (error instanceof Rejected && isDefinite(error.status));
         if (!definite) throw new OutcomeUnknown(`${options.provider}: ${reason(error)}`, { cause: error });
@@ -71,31 +73,34 @@ const isDefinite = (status: number): boolean => status >= 400 && status < 500 &&
  * Source: Node.js `errno` and `ERR_TLS_*` codes, OpenSSL verify codes, undici 7 error codes.
  */
 export function neverLeft(error: unknown): boolean {
-  const codes = new Set<unknown>();
+  const found: { code?: unknown; syscall?: unknown }[] = [];
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    codes.add((at as { code?: unknown }).code);
-    if (at instanceof AggregateError) at.errors.forEach((inner: unknown) => codes.add((inner as { code?: unknown }).code));
+    found.push(at as { code?: unknown });
+    if (at instanceof AggregateError) found.push(...(at.errors as { code?: unknown }[]));
   }
-  codes.delete(undefined);
-  return codes.size > 0 && [...codes].every((code) => NEVER_LEFT.has(code));
+  const coded = found.filter(({ code }) => code !== undefined);
+  return coded.length > 0 && coded.every(({ code, syscall }) => NEVER_LEFT.has(code) || (NEVER_CONNECTED.has(code) && syscall === "connect"));
 }
 
 const NEVER_LEFT = new Set<unknown>([
-  "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT",
+  "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "UND_ERR_CONNECT_TIMEOUT",
   "ERR_TLS_CERT_ALTNAME_INVALID", "CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
 ]);
+/** Codes that an established connection can end with, too: they show that nothing left only while connecting. */
+const NEVER_CONNECTED = new Set<unknown>(["ENETUNREACH", "EHOSTUNREACH"]);
 
 interface Answer {
   status: number;
   text: string;
 }
 
-async function send(options: HttpOptions, spec: RequestSpec, call: CallContext): Promise<Answer> {
+/** The request as it will leave, signature and all. */
+function prepare(options: HttpOptions, spec: RequestSpec): Request {
   const url = new URL(/^https?:/.test(spec.path) ? spec.path : options.baseUrl + spec.path);
   for (const [name, value] of Object.entries(spec.query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
   const body = spec.body === undefined ? "" : JSON.stringify(spec.body);
-  const request = new Request(url, {
+  return new Request(url, {
     method: spec.method,
     headers: {
       accept: "application/json",
@@ -107,12 +112,35 @@ async function send(options: HttpOptions, spec: RequestSpec, call: CallContext):
     },
     ...(body && { body }),
     redirect: "manual",
-    signal: AbortSignal.any([AbortSignal.timeout(options.timeoutMs ?? REQUEST_TIMEOUT_MS), ...(call.signal ? [call.signal] : [])]),
   });
-  const response = await options.fetch(request);
-  const text = await boundedText(response);
-  if (!response.ok) throw new Rejected(options.provider, response.status, jsonOrText(text));
-  return { status: response.status, text };
+}
+
+async function exchange(options: HttpOptions, request: Request, call: CallContext): Promise<Answer> {
+  const deadline = deadlineOf(options.timeoutMs ?? REQUEST_TIMEOUT_MS, call.signal);
+  try {
+    const response = await options.fetch(new Request(request, { signal: deadline.signal }));
+    const text = await boundedText(response);
+    if (!response.ok) throw new Rejected(options.provider, response.status, jsonOrText(text));
+    return { status: response.status, text };
+  } finally {
+    deadline.end();
+  }
+}
+
+/** Not `AbortSignal.any` over `AbortSignal.timeout`: Node 20 lets the garbage collector take the timeout, and the deadline with it. */
+function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new DOMException("no answer in time", "TimeoutError")), ms);
+  const giveUp = () => controller.abort(caller?.reason);
+  if (caller?.aborted) giveUp();
+  caller?.addEventListener("abort", giveUp, { once: true });
+  return {
+    signal: controller.signal,
+    end() {
+      clearTimeout(timer);
+      caller?.removeEventListener("abort", giveUp);
+    },
+  };
 }
 
 function parse<Schema extends z.ZodType>(answer: Answer, schema: Schema): z.output<Schema> {

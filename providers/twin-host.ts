@@ -547,12 +547,12 @@ const forged = (body: string, { find, replaceWith = "" }: ActiveFault): string =
     ? body.replace(/[1-9]/g, (digit) => String((Number(digit) % 9) + 1))
     : body.replace(new RegExp(find, "g"), replaceWith);
 
-/** Another letter in the middle of the last word: a base64 text's last one may carry no bits. */
+/** Another letter, in any case, in the middle of the last word: a base64 text's last one may carry no bits. */
 function misSigned(value: string): string {
   const word = /[A-Za-z0-9+/]+=*$/.exec(value);
   if (!word) return `${value}x`;
   const at = word.index + (word[0].length >> 1);
-  return value.slice(0, at) + (value[at] === "a" ? "b" : "a") + value.slice(at + 1);
+  return value.slice(0, at) + (value[at]!.toLowerCase() === "a" ? "b" : "a") + value.slice(at + 1);
 }
 
 const CONTROLS = "expected GET requests, GET webhooks, GET|POST|DELETE faults, POST steps/run or POST accounts";

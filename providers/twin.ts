@@ -36,7 +36,7 @@ export interface TwinContext {
   deliver(webhook: TwinWebhook): Promise<void>;
 }
 
-/** A webhook as the provider would send it. `sign` is applied last, so that a host can forge and re-sign. */
+/** A webhook as the provider would send it, signed. */
 export interface TwinWebhook {
   url: string;
   method?: "POST" | "PUT";

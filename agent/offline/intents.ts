@@ -83,7 +83,7 @@ const patterns: [kind: HitKind, pattern: string, isListed?: boolean][] = [
   ["track", `${notNoun}track|rastreie|rastrear|rastreia|rastrea|rastree`],
   ["track", "where(?: is|['’]s) (?:the|my|her|his) (?:parcel|package|order)|onde est[áa][^.?!\\n]{0,12}(?:encomenda|pacote|pedido)"],
   ["notify", "(?<!(?:the|a|an|this|text|whatsapp|sms|by|via|with|short)\\s)(?:tell|notify|inform|message|text|warn)"],
-  ["notify", "let\\s\\p{L}+(?:\\s\\p{L}+){0,2}\\sknow|whatsapp\\s(?:her|him|them)"],
+  ["notify", "let\\s\\p{L}+(?:\\s\\p{L}+){0,2}\\sknow|(?:whatsapp|e-?mail)\\s(?:her|him|them|it|the code)"],
   ["notify", "avise|avisar|avisa|avísale|notifique|notificar|notifica|informe|informar|comunique|diga|conte|dile"],
   ["kyc", "(?:(?:run|do|start|faça|fazer|inicie)\\s)?(?:(?:a|an|um|uma|o)\\s)?kyc"],
   ["kyc", "(?:verify|check|confirm|verifique|verificar|verifica|confirme)\\s[^.,;\\n]{0,60}?(?:identity|identidade|identidad)"],

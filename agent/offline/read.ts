@@ -4,6 +4,7 @@
  */
 import { isSampleTaxId, normalizePhone, parseDocument } from "../../schema/documents.ts";
 import type { Money } from "../../schema/money.ts";
+import { parseBrCode } from "../../schema/pix/brcode.ts";
 import { findNames, PLACES } from "./names.ts";
 import { AMOUNT, readAmount } from "./numbers.ts";
 
@@ -32,6 +33,8 @@ export interface Reading {
   randomKeys: Found<string>[];
   /** Pix codes to copy and paste. */
   pixCodes: Found<string>[];
+  /** What begins like a Pix code and is none, or not a whole one. */
+  brokenPixCodes: Found<string>[];
   wallets: Found<string>[];
   postalCodes: Found<string>[];
   trackingCodes: Found<string>[];
@@ -44,15 +47,17 @@ export interface Reading {
   quotes: Found<string>[];
 }
 
-export function read(text: string): Reading {
+/** dayFirst  how to read 10/12/2026; a date that could be two is not read unless this is known */
+export function read(text: string, { dayFirst = false }: { dayFirst?: boolean } = {}): Reading {
   const from = new Taker(text);
-  const pixCodes = from.take(/000201[^\n]{20,500}?6304[0-9A-F]{4}/giu, ([code]) => code);
+  const pixCodes = from.take(/000201[^\n]{20,500}6304[0-9A-F]{4}/giu, ([code]) => (parseBrCode(code).ok ? code : undefined));
+  const brokenPixCodes = from.take(/000201\S*/gu, ([code]) => code);
   const emails = from.take(/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu, ([email]) => email.toLowerCase());
   const randomKeys = from.take(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/giu, ([key]) => key.toLowerCase());
   const wallets = from.take(WALLET, ([address]) => address);
   const messages = from.takeGroup(SAID, (said) => said.trim());
   const quotes = from.take(/["“«]([^"”»\n]{2,500})["”»]/gu, (match) => match[1]?.trim());
-  const dates = from.take(/\b(\d{4}-\d{2}-\d{2})\b|\b(\d{2})\/(\d{2})\/(\d{4})\b/gu, isoDate);
+  const dates = from.take(/\b(\d{4}-\d{2}-\d{2})\b|\b(\d{2})\/(\d{2})\/(\d{4})\b/gu, (match) => isoDate(match, dayFirst));
   const trackingCodes = from.take(TRACKING, (match) => (match[1] ?? match[2])?.toUpperCase());
   const labelled = from.takeGroup(LABELLED_TAX_ID, readTaxId);
   const formatted = from.take(FORMATTED_TAX_ID, ([document]) => readTaxId(document));
@@ -64,7 +69,7 @@ export function read(text: string): Reading {
   const weightsG = from.take(/(?<![\p{L}\d.,])(\d{1,3}(?:[.,]\d{1,3})?)\s?(kg|g)(?!\p{L})/giu, readWeight);
   from.take(PLACES, ([place]) => place);
   return {
-    pixCodes, emails, randomKeys, wallets, messages, quotes, dates, trackingCodes, postalCodes, amounts, weightsG,
+    pixCodes, brokenPixCodes, emails, randomKeys, wallets, messages, quotes, dates, trackingCodes, postalCodes, amounts, weightsG,
     taxIds: inOrder([...labelled, ...formatted, ...bare.filter(isTaxIdFound)]),
     phones: inOrder([...international, ...national, ...bare.filter((found) => typeof found.value === "string")]) as Found<string>[],
     names: findNames(from.rest),
@@ -160,7 +165,10 @@ function readBareDigits(digits: string): TaxId | string | undefined {
 
 const isTaxIdFound = (found: Found<TaxId | string>): found is Found<TaxId> => typeof found.value === "object";
 
-const isoDate = ([, iso, day, month, year]: RegExpMatchArray): string => iso ?? `${year}-${month}-${day}`;
+function isoDate([, iso, day, month, year]: RegExpMatchArray, dayFirst: boolean): string | undefined {
+  if (iso) return iso;
+  return dayFirst || Number(day) > 12 ? `${year}-${month}-${day}` : undefined;
+}
 
 const readWeight = ([, figure = "", unit = ""]: RegExpMatchArray): number =>
   Math.round(Number(figure.replace(",", ".")) * (unit.toLowerCase() === "kg" ? 1000 : 1));

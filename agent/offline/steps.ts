@@ -28,7 +28,7 @@ const STEPS_MAX = 12;
 
 export function planRequest(text: string): Request {
   const language = languageOf(text);
-  const reading = read(text);
+  const reading = read(text, { dayFirst: language !== "en" });
   const parts = findIntents(reading.words, reading).slice(0, STEPS_MAX).map((intent) => partOf(reading, intent));
   const steps: Step[] = [];
   for (const part of parts) {
@@ -85,11 +85,15 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     const buyer = partyOf(part, parts);
     const method = methodOf(part.words) ?? (amount?.currency === "BRL" || !amount ? "pix" : "card");
     const needsDocument = method === "pix" || method === "boleto";
+    const dueDate = only(part.dates);
+    const speaksOfDueDate = part.dates.length > 0 || DUE.test(part.words);
     return {
       about: { amount, name: buyer.name },
-      missing: missing({ amount, name: buyer.name, ...documentNeed(buyer.taxId, needsDocument) }),
+      missing: missing({
+        amount, name: buyer.name, ...documentNeed(buyer.taxId, needsDocument), ...(speaksOfDueDate && { due_date: dueDate }),
+      }),
       input: () => ({
-        ...money(amount!), method, ...optional({ description: part.quotes[0]?.value, due_date: part.dates[0]?.value }),
+        ...money(amount!), method, ...optional({ description: part.quotes[0]?.value, due_date: dueDate }),
         buyer: partyArguments(buyer),
       }),
     };
@@ -101,10 +105,11 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     const payee = { name: only(part.names), taxId: only(part.taxIds) };
     const pixKey = pixKeyOf(part);
     const isWrong = payee.taxId?.isValid === false;
+    const needs = { amount, pix_key: pixKey, ...(isWrong && { valid_document: undefined }) };
     return {
       about: { amount, name: payee.name ?? pixKey },
       // A pasted Pix code carries payee and amount.
-      missing: pixCode ? [] : missing({ amount, pix_key: pixKey, ...(isWrong && { valid_document: undefined }) }),
+      missing: pixCode ? [] : part.brokenPixCodes.length > 0 ? ["pix_code"] : missing(needs),
       input: () => ({
         action: "pay", ...(amount && money(amount)), method: "pix",
         ...(pixCode
@@ -256,6 +261,8 @@ const ARITHMETIC = /%|(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each
 const amountOf = ({ amounts, words: text }: Part): Money | undefined => (ARITHMETIC.test(text) ? undefined : only(amounts));
 
 const money = ({ amountMinor, currency }: Money) => ({ amount: Number(amountMinor), currency });
+
+const DUE = /(?<!\p{L})(?:due|vencimento|vence|vencendo)(?!\p{L})/iu;
 
 const METHODS: [RegExp, string][] = [
   [/(?<!\p{L})boleto(?!\p{L})/iu, "boleto"],

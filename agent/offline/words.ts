@@ -5,7 +5,7 @@ import { display, type Money } from "../../schema/money.ts";
 export type Language = "en" | "pt" | "es";
 
 export type Missing =
-  | "amount" | "name" | "document" | "valid_document" | "pix_key" | "wallet" | "postal_code" | "tracking_code" | "phone"
+  | "amount" | "name" | "document" | "valid_document" | "due_date" | "pix_key" | "pix_code" | "wallet" | "postal_code" | "tracking_code" | "phone"
   | "email" | "message";
 
 /** What a message to a buyer or payee is about. */
@@ -60,6 +60,8 @@ const en: Words = {
     name: "the person's or company's name",
     document: "the CPF or CNPJ",
     valid_document: "a CPF or CNPJ whose check digits match: a character of the one given is wrong, please check it",
+    due_date: "the due date, such as 2026-12-10",
+    pix_code: "the whole Pix code: the one given is incomplete or changed",
     pix_key: "one Pix key (e-mail, phone, CPF, CNPJ or random key)",
     wallet: "the wallet address",
     postal_code: "the destination CEP, such as 01310-100",
@@ -104,6 +106,8 @@ const pt: Words = {
     name: "o nome da pessoa ou empresa",
     document: "o CPF ou CNPJ",
     valid_document: "um CPF ou CNPJ com dígitos verificadores corretos: há um caractere errado no que foi informado, confira, por favor",
+    due_date: "a data de vencimento, como 10/12/2026",
+    pix_code: "o Pix copia e cola inteiro: o informado está incompleto ou alterado",
     pix_key: "uma chave Pix (e-mail, telefone, CPF, CNPJ ou aleatória)",
     wallet: "o endereço da carteira",
     postal_code: "o CEP de destino, como 01310-100",
@@ -148,6 +152,8 @@ const es: Words = {
     name: "el nombre de la persona o empresa",
     document: "el CPF o CNPJ",
     valid_document: "un CPF o CNPJ con dígitos verificadores correctos: hay un carácter equivocado en el indicado, revíselo",
+    due_date: "la fecha de vencimiento, como 10/12/2026",
+    pix_code: "el código Pix completo: el indicado está incompleto o cambiado",
     pix_key: "una clave Pix (correo, teléfono, CPF, CNPJ o aleatoria)",
     wallet: "la dirección de la billetera",
     postal_code: "el CEP de destino, como 01310-100",

@@ -72,9 +72,9 @@ describe("what an answer means", () => {
     ["a 401", () => new Response("no", { status: 401 }), Rejected, Rejected],
     ["a 409", () => Response.json({}, { status: 409 }), Rejected, Rejected],
     ["a 429", () => Response.json({}, { status: 429 }), Rejected, Rejected],
-    ["a 408, which promises nothing", () => new Response("", { status: 408 }), Rejected, OutcomeUnknown],
-    ["a 425, which promises nothing", () => new Response("", { status: 425 }), Rejected, OutcomeUnknown],
-    ["a redirect", () => new Response("", { status: 307, headers: { location: "/x" } }), Rejected, OutcomeUnknown],
+    ["a 408, which promises nothing", () => new Response("", { status: 408 }), Unanswered, OutcomeUnknown],
+    ["a 425, which promises nothing", () => new Response("", { status: 425 }), Unanswered, OutcomeUnknown],
+    ["a redirect", () => new Response("", { status: 307, headers: { location: "/x" } }), Unanswered, OutcomeUnknown],
     ["a 500", () => Response.json({ id: "t_1" }, { status: 500 }), Unanswered, OutcomeUnknown],
     ["a 503", () => new Response("", { status: 503 }), Unanswered, OutcomeUnknown],
     ["truncated JSON", () => new Response('{"id":"t_'), Unanswered, OutcomeUnknown],
@@ -181,8 +181,15 @@ describe("never left", () => {
 
   test("holds for an attempt at several addresses only if all refused", () => {
     const both = (...codes: string[]) => new AggregateError(codes.map((code) => coded(code)), "no");
-    expect(neverLeft(both("ECONNREFUSED", "ENETUNREACH"))).toBe(true);
+    expect(neverLeft(both("ECONNREFUSED", "EAI_AGAIN"))).toBe(true);
     expect(neverLeft(both("ECONNREFUSED", "ECONNRESET"))).toBe(false);
+  });
+
+  test("takes an unreachable network for it only while connecting", () => {
+    for (const code of ["ENETUNREACH", "EHOSTUNREACH"]) {
+      expect(neverLeft(Object.assign(coded(code), { syscall: "connect" }))).toBe(true);
+      expect(neverLeft(Object.assign(coded(code), { syscall: "read" }))).toBe(false);
+    }
   });
 
   test("is not claimed of an error without a code, nor of what is no error", () => {

@@ -11,7 +11,7 @@ import { z } from "zod";
 import { Failure } from "../../../schema/failures.ts";
 import { operations, subscriptions } from "../../../schema/index.ts";
 import { MinorUnits } from "../../../schema/money.ts";
-import { operation, type Operation } from "../../../schema/operation.ts";
+import { operation } from "../../../schema/operation.ts";
 import type { CallerContext } from "../../../src/door.ts";
 import type { AppRouter, FailureDetails, RouterOf } from "../../../src/surfaces/trpc/client.ts";
 import { createTrpc, type TrpcOptions, type TrpcSurface } from "../../../src/surfaces/trpc/index.ts";
@@ -88,7 +88,7 @@ describe("the router", () => {
     const contract = { operations: { "quotes.ask": quote }, subscriptions: {} };
     const { surface } = trpc({ operations: { "quotes.ask": (input: unknown) => input } }, { contract });
     const url = await listen(surface);
-    const quotes = createTRPCClient<RouterOf<{ "quotes.ask": Reads<typeof quote> }>>({ links: [httpLink({ url })] });
+    const quotes = createTRPCClient<RouterOf<{ "quotes.ask": typeof quote }>>({ links: [httpLink({ url })] });
     expect(await quotes.quotes.ask.query({ price: 9_007_199_254_740_991 })).toEqual({ price: 9_007_199_254_740_991 });
   });
 });
@@ -297,11 +297,11 @@ describe("a subscription", () => {
     let opened = 0;
     const { surface } = trpc({ subscriptions: { "toolCalls.watch": (_input, context) => streams[opened++]!.until(context.signal) } });
     const api = await client(surface);
-    const first = api.toolCalls.watch.subscribe({ session_id: "ses_1" }, {});
+    const first = api.toolCalls.watch.subscribe({ session_id: "ses_1" }, { onData() {} });
     while (opened < 1) await sleep(5);
     first.unsubscribe();
     await streams[0]!.released;
-    const second = api.toolCalls.watch.subscribe({ session_id: "ses_1" }, {});
+    const second = api.toolCalls.watch.subscribe({ session_id: "ses_1" }, { onData() {} });
     while (opened < 2) await sleep(5);
     cutAll();
     await streams[1]!.released;
@@ -326,8 +326,8 @@ describe("a subscription", () => {
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     void (async () => {
-      for (;;) text += (await reader.read()).value ?? "";
-    })().catch(() => {});
+      for (let read = await reader.read(); !read.done; read = await reader.read()) text += read.value;
+    })();
     for (let passed = 0; passed < 15_001; passed += 1_000) await vi.advanceTimersByTimeAsync(1_000);
     vi.useRealTimers();
     await sleep(20);
@@ -335,9 +335,6 @@ describe("a subscription", () => {
     gone.abort();
   });
 });
-
-/** What `operation()` infers once it keeps the effect's own type. */
-type Reads<Each extends Operation> = Each & { effect: "reads" };
 
 type Inputs = inferRouterInputs<AppRouter>;
 type Outputs = inferRouterOutputs<AppRouter>;
