@@ -1,5 +1,7 @@
 /** A certificate authority for the twins' process alone: made at its start, told in a file, gone when it ends. */
+import "reflect-metadata"; // which @peculiar/x509 needs and does not bring
 import type { webcrypto } from "node:crypto";
+import * as x509 from "@peculiar/x509";
 
 export interface TestTls {
   /** What a client trusts: the authority's certificate, PEM. Its key is not kept. */
@@ -14,7 +16,6 @@ const DAY_MS = 86_400_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 export async function newTestTls(now: Date): Promise<TestTls> {
-  const x509 = await loadX509();
   const [authority, server] = [await newKeys(), await newKeys()];
   const [notBefore, notAfter] = [new Date(now.getTime() - DAY_MS), new Date(now.getTime() + VALID_DAYS * DAY_MS)];
   const common = { notBefore, notAfter, signingAlgorithm: algorithm };
@@ -48,14 +49,4 @@ const newKeys = async (): Promise<webcrypto.CryptoKeyPair> =>
 async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
   const base64 = Buffer.from(await crypto.subtle.exportKey("pkcs8", key)).toString("base64");
   return `-----BEGIN PRIVATE KEY-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END PRIVATE KEY-----\n`;
-}
-
-/**
- * `@peculiar/x509` 2 builds on tsyringe, which refuses to load where nobody defines these three functions of the
- * decorator metadata proposal. It only asks them about constructor arguments, and the classes it injects have none.
- */
-async function loadX509(): Promise<typeof import("@peculiar/x509")> {
-  const none = { getMetadata: () => undefined, getOwnMetadata: () => undefined, defineMetadata: () => {} };
-  for (const [name, value] of Object.entries(none)) if (!(name in Reflect)) Object.assign(Reflect, { [name]: value });
-  return import("@peculiar/x509");
 }

@@ -24,10 +24,10 @@ export function publishedFiles(): Record<string, string> {
 export function differenceOf(name: string, published: string | undefined, current: string): string | undefined {
   if (published === current) return undefined;
   if (published === undefined) return `${name} is missing`;
-  const lines = published.split("\n");
-  const at = current.split("\n").findIndex((line, index) => line !== lines[index]);
+  const [before, now] = [published.split("\n"), current.split("\n")];
+  const at = now.findIndex((line, index) => line !== before[index]);
   if (at === -1) return `${name} has lines at its end that the contract has not`;
-  return `${name}:${at + 1} is published as ${JSON.stringify(lines[at])}, the contract says ${JSON.stringify(current.split("\n")[at])}`;
+  return `${name}:${at + 1} is published as ${JSON.stringify(before[at])}, the contract says ${JSON.stringify(now[at])}`;
 }
 
 /** Nobody is called while a schema is printed. */

@@ -17,6 +17,8 @@ export interface Signs {
 }
 
 const TOKENS = new Set(["USDC", "USDT", "BTC", "ETH", "MATIC"]);
+const TOKEN = new RegExp(`(?<!\\p{L})(?:${[...TOKENS].join("|")})(?!\\p{L})`, "iu");
+const MONEY = new RegExp(`R\\$|US\\$|€|${TOKEN.source}|(?<!\\p{L})(?:reais|dollars?)(?!\\p{L})`, "iu");
 
 /** words  the text with numbers, codes and messages taken out (see `read`) */
 export function findIntents(words: string, signs: Signs): Intent[] {
@@ -135,29 +137,32 @@ const sentenceBefore = (words: string, at: number): string => /[^.!?\n]*$/u.exec
 
 /** `send`, `request` and their kin say what they mean only by what follows them. */
 function settleKind(hit: Hit, to: number, words: string, { amounts }: Signs): IntentKind | undefined {
+  const rest = words.slice(hit.at, to);
   const amount = amounts.find(({ at }) => at >= hit.at && at < to);
-  const isToken = amount !== undefined && TOKENS.has(amount.value.currency);
+  // An amount that could not be read is still spoken of, and is asked for once the step is known.
+  const amountAt = amount ? amount.at - hit.at : rest.search(MONEY);
+  const isToken = amount ? TOKENS.has(amount.value.currency) : TOKEN.test(rest);
   switch (hit.kind) {
     case "charge":
       return isToken ? "crypto_receive" : "charge";
     case "pay":
       return isToken ? "crypto_send" : "pay";
     case "receive":
-      if (!amount) return undefined;
+      if (amountAt < 0) return undefined;
       return isToken ? "crypto_receive" : "charge";
     case "send":
-      return whatIsSent(words.slice(hit.at, to), amount && amount.at - hit.at, isToken);
+      return whatIsSent(rest, amountAt, isToken);
     default:
       return hit.kind;
   }
 }
 
 /** Whatever comes first: `send R$50 … with a message` is a payment, `send a message about R$50` is a message. */
-function whatIsSent(words: string, amountAt: number | undefined, isToken: boolean): IntentKind | undefined {
+function whatIsSent(rest: string, amountAt: number, isToken: boolean): IntentKind | undefined {
   const firsts: [IntentKind, number][] = [
-    [isToken ? "crypto_send" : "pay", amountAt ?? -1],
-    ["notify", words.search(/(?<!\p{L})(?:whatsapp|zap|sms|e-?mail|message|mensagem|mensaje|text)(?!\p{L})/iu)],
-    ["label", words.search(/(?<!\p{L})(?:parcel|package|encomenda|pacote|paquete)(?!\p{L})/iu)],
+    [isToken ? "crypto_send" : "pay", amountAt],
+    ["notify", rest.search(/(?<!\p{L})(?:whatsapp|zap|sms|e-?mail|message|mensagem|mensaje|text)(?!\p{L})/iu)],
+    ["label", rest.search(/(?<!\p{L})(?:parcel|package|encomenda|pacote|paquete)(?!\p{L})/iu)],
   ];
   return firsts.filter(([, at]) => at >= 0).sort(([, a], [, b]) => a - b)[0]?.[0];
 }

@@ -58,7 +58,7 @@ function resultsIn(messages: Conversation["messages"]): Result[] {
   return blocks.flatMap((block) => {
     if (block["type"] !== "tool_use") return [];
     const result = blocks.find((other) => other["type"] === "tool_result" && other["tool_use_id"] === block["id"]);
-    return [{ tool: String(block["name"]), outcome: readOutcome(result ?? { content: "no result", is_error: true }) }];
+    return [{ tool: String(block["name"]), outcome: readOutcome(result ?? { content: "There is no result.", is_error: true }) }];
   });
 }
 

@@ -1,9 +1,13 @@
 /** From what is asked for to the tool calls that do it, each with its arguments or with what is missing for them. */
-import { type Money, toDecimal } from "../../schema/money.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
-import { findIntents, type Intent, type IntentKind } from "./intents.ts";
+import type { Money } from "../../schema/money.ts";
+import { findIntents, type IntentKind } from "./intents.ts";
 import { field, type Outcome } from "./outcomes.ts";
-import { type Found, type Reading, read, type TaxId } from "./read.ts";
+import {
+  amountOf, carrierOf, channelOf, cryptoArguments, isDueDateSpokenOf, methodOf, money, only, optional, parcels, type Part, partOf,
+  partyArguments, partyOf, pixKeyOf,
+} from "./parts.ts";
+import { read, TAKEN, type TaxId } from "./read.ts";
 import { languageOf, type Language, type Missing, words } from "./words.ts";
 
 export interface Step {
@@ -26,7 +30,11 @@ export interface Request {
 /** More steps than a person asks for in one message; what is beyond is not planned. */
 const STEPS_MAX = 12;
 
+/** A longer text is no plain request, and its reading takes time that grows with its square. */
+const TEXT_CHARS_MAX = 2_000;
+
 export function planRequest(text: string): Request {
+  if (text.length > TEXT_CHARS_MAX) return { language: languageOf(text.slice(0, TEXT_CHARS_MAX)), steps: [] };
   const language = languageOf(text);
   const reading = read(text, { dayFirst: language !== "en" });
   const parts = findIntents(reading.words, reading).slice(0, STEPS_MAX).map((intent) => partOf(reading, intent));
@@ -39,22 +47,10 @@ export function planRequest(text: string): Request {
   return { language, steps };
 }
 
-/** What was read between the first word of an intent and the next intent. */
-interface Part extends Reading {
-  kind: IntentKind;
-}
-
 interface Around {
   parts: readonly Part[];
   steps: readonly Step[];
   language: Language;
-}
-
-function partOf(reading: Reading, { kind, from, to }: Intent): Part {
-  const within = <Value>(found: readonly Found<Value>[]) => found.filter(({ at }) => at >= from && at < to);
-  const { words: text, ...lists } = reading;
-  const own = Object.fromEntries(Object.entries(lists).map(([name, found]) => [name, within(found as Found<unknown>[])]));
-  return { kind, words: text.slice(from, to), ...(own as unknown as Omit<Reading, "words">) };
 }
 
 const tools: Record<IntentKind, MetaToolName> = {
@@ -86,7 +82,7 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     const method = methodOf(part.words) ?? (amount?.currency === "BRL" || !amount ? "pix" : "card");
     const needsDocument = method === "pix" || method === "boleto";
     const dueDate = only(part.dates);
-    const speaksOfDueDate = part.dates.length > 0 || DUE.test(part.words);
+    const speaksOfDueDate = isDueDateSpokenOf(part);
     return {
       about: { amount, name: buyer.name },
       missing: missing({
@@ -100,21 +96,17 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
   },
 
   pay(part) {
+    if (part.pixCodes.length + part.brokenPixCodes.length > 0) return payCode(part);
     const amount = amountOf(part);
-    const pixCode = only(part.pixCodes);
-    const payee = { name: only(part.names), taxId: only(part.taxIds) };
+    const name = only(part.names);
+    const taxId = only(part.taxIds);
     const pixKey = pixKeyOf(part);
-    const isWrong = payee.taxId?.isValid === false;
-    const needs = { amount, pix_key: pixKey, ...(isWrong && { valid_document: undefined }) };
     return {
-      about: { amount, name: payee.name ?? pixKey },
-      // A pasted Pix code carries payee and amount.
-      missing: pixCode ? [] : part.brokenPixCodes.length > 0 ? ["pix_code"] : missing(needs),
+      about: { amount, name: name ?? pixKey },
+      missing: missing({ amount, pix_key: pixKey, ...documentNeed(taxId, false) }),
       input: () => ({
-        action: "pay", ...(amount && money(amount)), method: "pix",
-        ...(pixCode
-          ? { copia_e_cola: pixCode }
-          : { recipient: { pix_key: pixKey, ...optional({ name: payee.name, document: payee.taxId?.value }) } }),
+        action: "pay", ...money(amount!), method: "pix",
+        recipient: { pix_key: pixKey, ...optional({ name, document: taxId?.value }) },
         ...optional({ description: part.quotes[0]?.value }),
       }),
     };
@@ -219,13 +211,24 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     };
   },
 
-  discover: (part) => ({ input: () => ({ use_case: part.words.replaceAll("\u0000", "").trim().slice(0, 500) }) }),
+  discover: (part) => ({ input: () => ({ use_case: part.words.replaceAll(TAKEN, "").trim().slice(0, 500) }) }),
 
   connections(part) {
     const server = /(?<!\p{L})(?:connect|conecte|conectar|conecta)\s(?:(?:to|the|o|a|ao|à|el|con)\s)?(\p{L}[\p{L}\d-]+)/iu.exec(part.words)?.[1];
     return { input: () => (server ? { action: "initiate", server_id: server.toLowerCase() } : { action: "list" }) };
   },
 };
+
+/** A pasted Pix code carries payee and amount. */
+function payCode(part: Part): Draft {
+  const amount = amountOf(part);
+  const code = part.brokenPixCodes.length > 0 ? undefined : only(part.pixCodes);
+  return {
+    about: { amount, name: undefined },
+    missing: missing({ pix_code: code }),
+    input: () => ({ action: "pay", ...(amount && money(amount)), method: "pix", copia_e_cola: code }),
+  };
+}
 
 const isSameMovement = (a: Step, b: Step): boolean =>
   a.tool === b.tool && ["charge", "pay", "crypto_send", "crypto_receive"].includes(a.kind) && a.missing.length + b.missing.length === 0 &&
@@ -242,95 +245,6 @@ const documentNeed = (taxId: TaxId | undefined, isNeeded: boolean): Partial<Reco
   if (taxId && !taxId.isValid) return { valid_document: undefined };
   return isNeeded ? { document: taxId } : {};
 };
-
-const optional = <Values extends Record<string, unknown>>(values: Values): Partial<Values> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<Values>;
-
-/** The one value that all finds agree on. Two different ones are as good as none: choosing would be a guess. */
-function only<Value>(found: readonly Found<Value>[]): Value | undefined {
-  const distinct = new Map(found.map(({ value }) => [key(value), value]));
-  return distinct.size === 1 ? [...distinct.values()][0] : undefined;
-}
-
-const key = (value: unknown): string =>
-  JSON.stringify(value, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part)).toLowerCase();
-
-/** Words that make the one figure beside them a part of a sum: `10%`, `3x`, `each`, `50 centavos`. */
-const ARITHMETIC = /%|(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each|cada|times|vezes|per|veces|cuotas?)(?!\p{L})|\d\s?x(?!\p{L})/iu;
-
-const amountOf = ({ amounts, words: text }: Part): Money | undefined => (ARITHMETIC.test(text) ? undefined : only(amounts));
-
-const money = ({ amountMinor, currency }: Money) => ({ amount: Number(amountMinor), currency });
-
-const DUE = /(?<!\p{L})(?:due|vencimento|vence|vencendo)(?!\p{L})/iu;
-
-const METHODS: [RegExp, string][] = [
-  [/(?<!\p{L})boleto(?!\p{L})/iu, "boleto"],
-  [/(?<!\p{L})(?:card|cartão|tarjeta|crédito|credit)(?!\p{L})/iu, "card"],
-  [/(?<!\p{L})pix(?!\p{L})/iu, "pix"],
-];
-const methodOf = (text: string): string | undefined => METHODS.find(([pattern]) => pattern.test(text))?.[1];
-
-const CARRIER = /(?<!\p{L})(correios|jadlog|loggi|azul|dhl|fedex|ups|melhor envio)(?!\p{L})/iu;
-const carrierOf = (text: string): string | undefined => CARRIER.exec(text)?.[1]?.toLowerCase();
-
-const NETWORK = /(?<!\p{L})(base|polygon|ethereum|solana|bitcoin)(?!\p{L})/iu;
-
-const cryptoArguments = ({ words: text }: Part, amount: Money) => ({
-  amount: toDecimal(amount).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""),
-  currency: amount.currency,
-  ...optional({ network: NETWORK.exec(text)?.[1]?.toLowerCase() }),
-});
-
-const parcels = ({ weightsG }: Part) => (weightsG.length > 0 ? { items: weightsG.map(({ value }) => ({ weight_g: value })) } : {});
-
-const channelOf = ({ words: text, phones, emails }: Part): "whatsapp" | "sms" | "email" => {
-  if (/(?<!\p{L})sms(?!\p{L})/iu.test(text)) return "sms";
-  const isByEmail = /(?<!\p{L})e-?mail(?!\p{L})/iu.test(text) || (emails.length > 0 && phones.length === 0);
-  return isByEmail && !/whatsapp/iu.test(text) ? "email" : "whatsapp";
-};
-
-/** The key to pay to: of the payment's own words only. A document is taken for one where Pix or a key is spoken of. */
-function pixKeyOf({ words: text, emails, phones, randomKeys, taxIds }: Part): string | undefined {
-  const explicit = [...emails, ...phones, ...randomKeys];
-  if (explicit.length > 0) return only(explicit);
-  return /(?<!\p{L})(?:pix|key|chave|llave)(?!\p{L})/iu.test(text) ? only(taxIds)?.value : undefined;
-}
-
-interface Party {
-  name: string | undefined;
-  taxId: TaxId | undefined;
-  phone: string | undefined;
-  email: string | undefined;
-}
-
-/**
- * The party of one part. What the part does not say is taken from parts about the same person, or about nobody by name;
- * never from one that names somebody else.
- *
- * subject  whom the step is about that this one builds on
- */
-function partyOf(part: Part, parts: readonly Part[], subject?: string): Party {
-  const named = part.names.length > 0 ? nameOf(part) : subject ?? only(parts.flatMap(({ names }) => names));
-  const own = { taxId: only(part.taxIds), phone: only(part.phones), email: only(part.emails) };
-  const others = parts.filter((other) => other !== part && other.kind !== "pay" && isAbout(other, named));
-  const elsewhere = <Value>(list: (part: Part) => Found<Value>[]) => only(others.flatMap(list));
-  return {
-    name: named,
-    taxId: part.taxIds.length > 0 ? own.taxId : elsewhere(({ taxIds }) => taxIds),
-    phone: part.phones.length > 0 ? own.phone : elsewhere(({ phones }) => phones),
-    email: part.emails.length > 0 ? own.email : elsewhere(({ emails }) => emails),
-  };
-}
-
-/** Of several names the one that a document stands behind: `for Consulting to Maria Silva, CPF …`. */
-const nameOf = ({ names, taxIds }: Part): string | undefined =>
-  only(names) ?? only(names.filter(({ value, at }) => taxIds.some((taxId) => taxId.at > at && taxId.at - at - value.length < 16)));
-
-const isAbout = ({ names }: Part, name: string | undefined): boolean =>
-  names.length === 0 || (name !== undefined && names.every(({ value }) => value.toLowerCase() === name.toLowerCase()));
-
-const partyArguments = ({ name, taxId, phone, email }: Party) => optional({ name, document: taxId?.value, phone, email });
 
 function messageAbout({ subject, steps, done, language }: {
   subject: Step;

@@ -16,6 +16,7 @@ export const charge = metaTool({
     description: z.string().max(500).optional().describe("shown to the buyer"),
     buyer: z.object({ ...party, name: z.string().min(1).max(200) }).describe("document required for Pix and boleto"),
     due_date: z.iso.date().optional(),
+    reference: z.string().max(128).optional().describe("order id, if there is one"),
   },
   caller: {
     ...callerArguments,

@@ -26,19 +26,18 @@ const parcel = z.object({
 
 export const ship = metaTool({
   name: "codespar_ship",
-  description: "Quote, buy a label for, or track a parcel. origin and items default to the merchant's.",
+  description: "Quote, buy a label for, or track a parcel sent by the merchant. items default to the usual parcel.",
   effect: "moves_money",
   settles: "shipment",
   shown: {
     action: z.enum(["label", "quote", "track"]).default("label"),
     destination: place.optional(),
-    origin: place.optional(),
     items: z.array(parcel).max(100).optional(),
     carrier: z.string().max(40).optional().describe("e.g. correios"),
     service_level: z.enum(["cheapest", "fastest", "standard"]).default("cheapest"),
     tracking_code: z.string().max(128).optional().describe("for track"),
   },
-  caller: { ...callerArguments, service_id: z.string().max(64).optional().describe("A quote's service_id.") },
+  caller: { ...callerArguments, origin: place.optional(), service_id: z.string().max(64).optional().describe("A quote's service_id.") },
   advertisedRequired: ["action"],
   aliases: [
     ["origin.postalCode", "origin.postal_code"],

@@ -18,13 +18,18 @@ export interface PreparedArguments {
   parsed: unknown;
 }
 
-/** Throws invalid_args, amount_fraction, amount_unit_unset, currency_unknown or tax_id_invalid. */
+/**
+ * shownOnly  keeps only the arguments that models are shown: what a model makes up beside them (a key, an order reference, a
+ *            provider) decides nothing
+ * throws     invalid_args, amount_fraction, amount_unit_unset, currency_unknown or tax_id_invalid
+ */
 export function prepareArguments(
   tool: MetaTool,
   written: JsonObject,
-  project: { environment: Environment; settings: ProjectSettings },
+  { shownOnly = false, ...project }: { environment: Environment; settings: ProjectSettings; shownOnly?: boolean },
 ): PreparedArguments {
-  const respelled = respell(tool, written);
+  const everything = respell(tool, written);
+  const respelled = shownOnly ? onlyShown(tool, everything) : everything;
   const completed = completeFromMerchant(tool.name as MetaToolName, respelled, project.settings.merchant);
   const inMinor = toMinorUnits(tool.name, completed, project);
   const canonical = checkTaxIds(inMinor, project.environment);
@@ -32,6 +37,9 @@ export function prepareArguments(
   if (!result.success) throw argumentFailure(result.error.issues[0]!, canonical);
   return { canonical, parsed: result.data };
 }
+
+const onlyShown = (tool: MetaTool, args: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(args).filter(([name]) => Object.hasOwn(tool.shown.shape, name)));
 
 /** The first issue of a schema as a failure that names the field. Shared with the door, which parses operations. */
 export function argumentFailure(issue: z.core.$ZodIssue, input: unknown): Failure {

@@ -34,7 +34,8 @@ export interface Claim {
 
 export type Verdict = { won: true; id: string } | { won: false; first: ToolCallRow };
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** In lower case only: were case passed over, two keys could name two effects under one external reference. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
 /** Throws idempotency_key_invalid, and idempotency_conflict when the key already names another effect. */
@@ -56,7 +57,7 @@ const ATTEMPTS_MAX = 5;
 async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, key: string): Promise<string | undefined> {
   const now = clock.now();
   const id = newId("toolCall", now);
-  const reference = UUID.test(key) ? key.toLowerCase() : newIdempotencyKey();
+  const reference = UUID.test(key) ? key : newIdempotencyKey();
   const { principal, route } = wanted;
   const [chosen] = route.ranked;
   // The change is announced by the same statement: a watcher sees a call from its claim on, not from its answer.

@@ -129,6 +129,10 @@ function declined(provider: string, answer: Extract<Outcome<unknown>, { outcome:
   return { outcome: "declined", failure, ...(ref && { ref }) };
 }
 
+/** Nothing was done, and the caller is told to repeat the call: the key must then be free for it. */
+const mayBeRepeated = ({ outcome, failure }: Exclude<Attempt, { outcome: "accepted" }>): boolean =>
+  outcome === "not_reached" || failure.retry === "after";
+
 async function record(
   platform: Platform,
   call: Dispatchable,
@@ -151,7 +155,7 @@ async function record(
       const answer = { ...result.answer, result: z.encode(call.tool.output, result.answer.result) as object };
       await recordAccepted(platform, tx, { ...call, provider: rail.provider, rail: rail.id }, locked, answer, now);
     } else if (result.outcome === "unknown") await scheduleLookup(platform, tx, call, "unknown");
-    else await recordEnded(tx, call, { failure: result.failure, ref: result.ref, gaveBack: result.outcome === "not_reached" }, now);
+    else await recordEnded(tx, call, { failure: result.failure, ref: result.ref, gaveBack: mayBeRepeated(result) }, now);
     await hub.record(tx, {
       orgId: call.orgId, projectId: call.projectId, topic: "tool_call", subject: call.id, sessionId: locked.sessionId, data: { outcome: result.outcome }, at: now,
     });

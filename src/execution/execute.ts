@@ -58,7 +58,9 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   if (mocked) return { row: await writeFinished(platform, request, { server: MOCKED, output: mocked, input: request.input }) };
   const tool = resolve(name);
 
-  const { canonical, parsed } = prepareArguments(tool, request.input, request.principal);
+  const { canonical, parsed } = prepareArguments(tool, request.input, {
+    environment: request.principal.environment, settings: request.principal.settings, shownOnly: request.origin === "agent",
+  });
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
   if (local) return { row: await writeFinished(platform, request, { server: "codespar", output: await local(platform, request.principal), input: canonical }) };
 

@@ -37,7 +37,7 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
     acts: true,
     identity: {
       payee: partyIdentity(request.buyer), amount: String(request.amount), currency: request.currency, method: request.method,
-      reference: orderReference(request.metadata),
+      reference: request.reference ?? orderReference(request.metadata),
     },
   })) satisfies Planner<ChargeRequest> as Planner<never>,
 

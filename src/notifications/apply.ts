@@ -59,12 +59,15 @@ async function applyEvent(platform: Platform, projectId: string, provider: strin
   return "applied";
 }
 
-/** By our reference, which the call has had since its claim; else by the provider's id, which it has since its answer. */
+/**
+ * By our reference, which the call has had since its claim; else by the provider's id, which it has since its answer. A call that
+ * gave its key back shares its reference with the repeat that was sent, and is not the one that is meant.
+ */
 async function matchingCall({ db }: Platform, projectId: string, provider: string, { reference, ref }: ProviderEvent): Promise<ToolCallRow | undefined> {
   const [found] = await db.sql<{ id: string }[]>`
     select id from tool_calls
     where project_id = ${projectId} and provider = ${provider} and (external_reference = ${reference ?? null} or provider_ref = ${ref ?? null})
-    order by (external_reference = ${reference ?? null}) desc nulls last limit 1`;
+    order by (external_reference = ${reference ?? null}) desc nulls last, (idempotency_key is null), id desc limit 1`;
   return found && findToolCall({ db }, projectId, found.id);
 }
 

@@ -37,7 +37,9 @@ export async function observe(platform: Platform, row: ToolCallRow): Promise<{ a
   const provider = await openProvider(platform, connection);
   if (!provider.lookup) return { asked: false, found: undefined };
   const currency = row.currency && isCurrency(row.currency) ? row.currency : undefined;
-  const found = await provider.lookup({ verb, reference: row.externalReference, ref: row.providerRef ?? undefined, currency }, await lookupContext(platform, row));
+  // While the answer is missing an adapter also fetches what the answer would have said, even if a webhook has told the id.
+  const ref = row.outcome === "unknown" ? undefined : (row.providerRef ?? undefined);
+  const found = await provider.lookup({ verb, reference: row.externalReference, ref, currency }, await lookupContext(platform, row));
   return { asked: true, found };
 }
 

@@ -1,10 +1,11 @@
 /**
- * A stream of the door as a surface hands it to its protocol. It lets sockets write between two items, and ends the moment
- * the reader is gone, even while the door has nothing to say.
+ * A stream of the door as a surface hands it to its protocol. It lets sockets write between two items, and ends the
+ * moment the reader is gone, even while the door has nothing to say.
  *
  * Protocol libraries pull the next item in a microtask: a burst would keep the event loop from every socket until it is
  * over. And an async generator cannot be ended while it waits, so this is an iterator written by hand.
  */
+import { setMaxListeners } from "node:events";
 import { Failure } from "../../schema/failures.ts";
 
 export interface StreamOptions<Item> {
@@ -18,8 +19,10 @@ export interface StreamOptions<Item> {
   lastItem?: (error: unknown) => Item;
 }
 
-export async function eventSource<Item>({ open, gone, stop, lastItem }: StreamOptions<Item>): Promise<AsyncIterableIterator<Item>> {
+export async function eventSource<Item>(options: StreamOptions<Item>): Promise<AsyncIterableIterator<Item>> {
+  const { open, gone, stop, lastItem } = options;
   if (stop?.aborted) throw new Failure("shutting_down", {});
+  if (stop !== undefined) setMaxListeners(0, stop); // every stream of the server listens to it
   const released = new AbortController();
   const stream = new PacedStream<Item>(lastItem, () => {
     gone?.removeEventListener("abort", leave);

@@ -1,4 +1,4 @@
-/** A failure as surfaces with camelCase names carry it beside the message: GraphQL in `extensions`, tRPC in `data.failure`. */
+/** A failure as camelCase surfaces carry it beside its message: GraphQL in `extensions`, tRPC in `data.failure`. */
 import { failureBody, type Failure, type FailureCode, type Retry } from "../../schema/failures.ts";
 import { camelCase } from "./names.ts";
 

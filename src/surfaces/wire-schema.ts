@@ -1,6 +1,6 @@
 /**
  * Reads the wire side of a zod schema: what a caller writes and reads as JSON, whatever the handler makes of it.
- * Projections that speak no JSON Schema (GraphQL, the tools of a model) are built from what is read here, once at start.
+ * Projections that speak no JSON Schema (GraphQL) or little of it (a model's tools) are built from it, once at start.
  */
 import { z } from "zod";
 
@@ -109,7 +109,10 @@ function readShape(schema: z.ZodType): WireShape {
     case "array":
       return { kind: "list", element: readWire(def.element!) };
     case "object":
-      return { kind: "object", fields: Object.entries(def.shape!).map(([name, field]) => ({ name, ...readWire(field) })) };
+      return {
+        kind: "object",
+        fields: Object.entries(def.shape!).map(([name, field]) => ({ name, ...readWire(field) })),
+      };
     case "union":
       return def.discriminator === undefined
         ? { kind: "json" }

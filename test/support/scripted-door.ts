@@ -1,4 +1,4 @@
-/** A door that answers as a test says and remembers who asked for what. It parses nothing: surfaces are tested against it. */
+/** A door that answers as a test says and remembers who asked for what. It parses nothing. */
 import { Failure } from "../../schema/failures.ts";
 import type { OperationName, SubscriptionName } from "../../schema/index.ts";
 import type { CallerContext, Door, Streamed } from "../../src/door.ts";

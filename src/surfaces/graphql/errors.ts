@@ -1,8 +1,8 @@
-/** What a GraphQL client is told when something fails: our failures whole, its own mistakes whole, our bugs only by name. */
-import { GraphQLError, Kind } from "./graphql-js.ts";
-import { asFailure, Failure } from "../../../schema/failures.ts";
+/** What a GraphQL client is told when something fails: our failures and its own mistakes whole, our bugs only by name. */
+import { Failure } from "../../../schema/failures.ts";
 import type { Report } from "../contract.ts";
 import { failureDetails } from "../failure-details.ts";
+import { GraphQLError, Kind } from "./graphql-js.ts";
 
 export function graphqlError(failure: Failure, requestId: string): GraphQLError {
   return new GraphQLError(failure.message, { extensions: { ...failureDetails(failure, requestId) } });
@@ -18,7 +18,7 @@ export function publicError(error: unknown, requestId: string | undefined, repor
     if (isAboutTheRequest(error)) return withCode(error, "GRAPHQL_VALIDATION_FAILED");
   }
   report(error instanceof GraphQLError ? (error.originalError ?? error) : error, requestId);
-  const masked = graphqlError(asFailure(new Failure("internal", {})), requestId ?? "");
+  const masked = graphqlError(new Failure("internal", {}), requestId ?? "");
   return error instanceof GraphQLError
     ? new GraphQLError(masked.message, { nodes: error.nodes, path: error.path, extensions: masked.extensions })
     : masked;

@@ -1,6 +1,6 @@
 /**
- * GraphQL at /graphql, for frontends: queries, mutations, and subscriptions over server-sent events. A pure projection of
- * the contract: a new operation appears here by itself.
+ * GraphQL at /graphql, for frontends: queries, mutations, and subscriptions over server-sent events. A pure projection
+ * of the contract: a new operation appears here by itself.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createYoga, handleStreamOrSingleExecutionResult, type Plugin } from "graphql-yoga";
@@ -12,7 +12,7 @@ import { buildGraphqlSchema } from "./schema.ts";
 import { useGraphqlSse } from "./sse.ts";
 import type { GraphqlContext } from "./types.ts";
 
-export const GRAPHQL_PATH = "/graphql";
+const GRAPHQL_PATH = "/graphql";
 
 export interface GraphqlOptions {
   door: Door;
@@ -69,11 +69,13 @@ function usePublicErrors(report: Report): Plugin<GraphqlContext> {
 type ResultHook = Parameters<typeof handleStreamOrSingleExecutionResult<GraphqlContext>>[1];
 
 /**
- * What yoga reads as a body: it takes a non-empty object for parsed JSON, whatever the content type, and text for text. An
- * empty body must still be text, or yoga would wait for a stream that has been read.
+ * What yoga reads as a body: it takes a non-empty object for parsed JSON, whatever the content type, and text for text.
+ * An empty body must still be text, or yoga would wait for a stream that has been read.
  */
 function readBody(body: unknown, contentType: string | undefined): unknown {
-  if (typeof body !== "string" && !(body instanceof Uint8Array)) return isFilledObject(body) ? body : JSON.stringify(body);
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+    return isFilledObject(body) ? body : JSON.stringify(body);
+  }
   const text = body.toString();
   const parsed = contentType?.includes("json") ? parseJson(text) : undefined;
   return isFilledObject(parsed) ? parsed : text || " ";

@@ -1,15 +1,16 @@
-/** What a query may cost before it runs. Everything here is decided from the text alone, before anyone is authenticated. */
+/** What a query may cost before it runs. All of it is decided by the text alone, before anyone is authenticated. */
+import { createLRUCache, type Plugin } from "graphql-yoga";
 import {
   GraphQLError, Kind, NoSchemaIntrospectionCustomRule, parse,
-  type ASTVisitor, type DocumentNode, type FragmentDefinitionNode, type SelectionSetNode, type ValidationContext,
+  type ASTVisitor, type DocumentNode, type FragmentDefinitionNode, type SelectionNode, type SelectionSetNode,
+  type ValidationContext,
 } from "./graphql-js.ts";
-import { createLRUCache, type Plugin } from "graphql-yoga";
 
-export const DEPTH_MAX = 12;
-export const ALIASES_MAX = 30;
-export const TOKENS_MAX = 2_000;
+const DEPTH_MAX = 12;
+const ALIASES_MAX = 30;
+const TOKENS_MAX = 2_000;
 /** Of the text, so that comments and strings are bounded too. */
-export const DOCUMENT_CHARS_MAX = 32_768;
+const DOCUMENT_CHARS_MAX = 32_768;
 
 /** Parsed documents are kept for anyone who sends them, so both their number and their size are bounded. */
 const CACHED_DOCUMENTS_MAX = 500;
@@ -48,7 +49,7 @@ const parseBounded: typeof parse = (source, options) => parse(source, { ...optio
 const refused = (message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code: "GRAPHQL_VALIDATION_FAILED", http: { status: 400, spec: true } } });
 
-export function DepthAndAliasesRule(context: ValidationContext): ASTVisitor {
+function DepthAndAliasesRule(context: ValidationContext): ASTVisitor {
   let aliases = 0;
   return {
     Field(node) {
@@ -64,20 +65,14 @@ export function DepthAndAliasesRule(context: ValidationContext): ASTVisitor {
   };
 }
 
+type KnownDepths = Map<FragmentDefinitionNode, number>;
+
 /** Levels of fields, fragments looked through. A fragment inside itself counts nothing more: another rule refuses it. */
-function depthOf(
-  { selections }: SelectionSetNode, context: ValidationContext, fragments: Map<FragmentDefinitionNode, number>,
-): number {
-  let deepest = 0;
-  for (const selection of selections) {
-    deepest = Math.max(deepest, depthOfSelection(selection, context, fragments));
-  }
-  return deepest;
+function depthOf({ selections }: SelectionSetNode, context: ValidationContext, fragments: KnownDepths): number {
+  return selections.reduce((deepest, each) => Math.max(deepest, depthOfSelection(each, context, fragments)), 0);
 }
 
-function depthOfSelection(
-  selection: SelectionSetNode["selections"][number], context: ValidationContext, fragments: Map<FragmentDefinitionNode, number>,
-): number {
+function depthOfSelection(selection: SelectionNode, context: ValidationContext, fragments: KnownDepths): number {
   switch (selection.kind) {
     case Kind.FIELD: // introspection is deep by nature, and refused where it is not wanted
       if (selection.name.value.startsWith("__")) return 0;

@@ -2,10 +2,10 @@
  * Scalars of the contract, made from the wire side of their schemas. They check only what the type says; whether a
  * timestamp is one is decided once, behind the door.
  */
-import { GraphQLError, Kind, print, valueFromASTUntyped, type ValueNode } from "./graphql-js.ts";
 import type { WireShape } from "../wire-schema.ts";
+import { GraphQLError, Kind, print, valueFromASTUntyped, type ValueNode } from "./graphql-js.ts";
 
-export interface ScalarCoercion {
+interface ScalarCoercion {
   serialize(value: unknown): unknown;
   parseValue(value: unknown): unknown;
   parseLiteral(node: ValueNode, variables?: Record<string, unknown> | null): unknown;
@@ -16,7 +16,7 @@ export function scalarCoercion(name: string, shape: WireShape): ScalarCoercion {
   return leaf === undefined ? anyJson : strict(name, leaf);
 }
 
-/** What a wire type takes. `read` gives undefined for anything else; `literal` gives the value of a literal it may be written as. */
+/** What a wire type takes, as a value or as a literal of the query; undefined for anything else. */
 interface Leaf {
   expected: string;
   read(value: unknown): unknown;

@@ -1,9 +1,8 @@
 /**
- * The contract as a GraphQL schema: what reads is a Query field, everything else a Mutation field, a stream a Subscription
- * field. Built once; a call then costs its resolver and nothing of the contract is read again.
+ * The contract as a GraphQL schema: what reads is a Query field, everything else a Mutation field, a stream a
+ * Subscription field. Built once; a call then costs its resolver and nothing of the contract is read again.
  */
 import SchemaBuilder from "@pothos/core";
-import type { GraphQLError, GraphQLSchema } from "./graphql-js.ts";
 import { asFailure, Failure } from "../../../schema/failures.ts";
 import type { Operation, Subscription } from "../../../schema/operation.ts";
 import type { Door, Streamed } from "../../door.ts";
@@ -12,9 +11,10 @@ import { eventSource } from "../event-source.ts";
 import { pascalCase } from "../names.ts";
 import { readFields, readWire } from "../wire-schema.ts";
 import { graphqlError } from "./errors.ts";
+import type { GraphQLError, GraphQLSchema } from "./graphql-js.ts";
 import { createTypes, type GraphqlContext, type TypeRef, type Types } from "./types.ts";
 
-export interface GraphqlHandlers {
+interface GraphqlHandlers {
   door: Door;
   report: Report;
   stop?: StopSignals | undefined;
@@ -24,16 +24,19 @@ export function buildGraphqlSchema(contract: Contract, handlers: GraphqlHandlers
   const builder = new SchemaBuilder<{ Context: GraphqlContext }>({});
   const types = createTypes(builder);
   const all = Object.values(contract.operations);
-  const reads = all.filter(({ effect }) => effect === "reads");
-  const others = all.filter(({ effect }) => effect !== "reads");
   const streams = Object.values(contract.subscriptions);
-
   builder.queryType({ description: "What can be read." });
-  for (const operation of reads) builder.queryField(operation.field, (t) => t.field(unaryField(operation, types, handlers)));
-  if (others.length > 0) builder.mutationType({ description: "What changes something." });
-  for (const operation of others) builder.mutationField(operation.field, (t) => t.field(unaryField(operation, types, handlers)));
+  if (all.some(({ effect }) => effect !== "reads")) builder.mutationType({ description: "What changes something." });
   if (streams.length > 0) builder.subscriptionType({ description: "What changes, as it changes." });
-  for (const stream of streams) builder.subscriptionField(stream.field, (t) => t.field(streamField(stream, types, handlers)));
+  for (const operation of all) {
+    const field = unaryField(operation, types, handlers);
+    if (operation.effect === "reads") builder.queryField(operation.field, (t) => t.field(field));
+    else builder.mutationField(operation.field, (t) => t.field(field));
+  }
+  for (const stream of streams) {
+    const field = streamField(stream, types, handlers);
+    builder.subscriptionField(stream.field, (t) => t.field(field));
+  }
   return builder.toSchema();
 }
 
@@ -42,7 +45,7 @@ function unaryField(operation: Operation, types: Types, { door, report }: Graphq
   const { respell, ...shape } = fieldShape(operation, types);
   return {
     ...shape,
-    // One answer must not take the others with it: a mutation that moved money keeps its answer when its neighbour fails.
+    // A failure must not take its neighbours with it: whoever moved money in the same request needs that answer.
     nullable: true,
     async resolve(_root: unknown, args: object, { caller }: GraphqlContext) {
       try {
@@ -96,4 +99,5 @@ function told(error: unknown, requestId: string, report: Report): GraphQLError {
 }
 
 /** A page of another site can make a browser GET; it must not make it act. */
-const notOverGet = (): Failure => new Failure("method_not_allowed", { method: "GET", path: "/graphql", allowed: "POST" });
+const notOverGet = (): Failure =>
+  new Failure("method_not_allowed", { method: "GET", path: "/graphql", allowed: "POST" });

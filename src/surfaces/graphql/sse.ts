@@ -1,16 +1,16 @@
 /**
- * The graphql-sse protocol at /graphql/stream: one connection for each operation, or one reserved connection for all of a
- * client. The protocol is the library's; the plugin that joins it to yoga is not used, because it answers a syntax error
- * with a stack trace, hides validation errors, and bounds neither reservations nor what waits for a slow reader.
+ * The graphql-sse protocol at /graphql/stream: one connection for each operation, or one reserved connection for all of
+ * a client. The protocol is the library's; the plugin that joins it to yoga is not used: it answers a syntax error with
+ * a stack trace, hides validation errors, and bounds neither reservations nor what waits for a slow reader.
  */
 import { randomUUID } from "node:crypto";
-import { getOperationAST, GraphQLError, type ExecutionArgs } from "./graphql-js.ts";
 import { createHandler, TOKEN_HEADER_KEY, TOKEN_QUERY_KEY, type Handler, type RequestParams } from "graphql-sse";
 import { isAsyncIterable, type Plugin, type YogaServer } from "graphql-yoga";
 import type { Report } from "../contract.ts";
 import { publicError } from "./errors.ts";
+import { getOperationAST, GraphQLError, type ExecutionArgs } from "./graphql-js.ts";
 
-export const STREAM_PATH = "/graphql/stream";
+const STREAM_PATH = "/graphql/stream";
 
 /** Connections reserved and not yet opened, of all clients together, and for how long one is kept. */
 const RESERVED_MAX = 1_000;
@@ -147,11 +147,13 @@ class Flow {
 }
 
 function tokenOf(request: SseRequest): string | null {
-  return request.headers.get(TOKEN_HEADER_KEY) ?? new URL(request.url, "http://localhost").searchParams.get(TOKEN_QUERY_KEY);
+  const header = request.headers.get(TOKEN_HEADER_KEY);
+  return header ?? new URL(request.url, "http://localhost").searchParams.get(TOKEN_QUERY_KEY);
 }
 
 const toSseRequest = (request: Request): SseRequest => ({
-  method: request.method, url: request.url, headers: request.headers, body: () => request.text(), raw: request, context: undefined,
+  method: request.method, url: request.url, headers: request.headers, body: () => request.text(),
+  raw: request, context: undefined,
 });
 
 const openingOf = (token: string): SseRequest => ({
@@ -161,16 +163,17 @@ const openingOf = (token: string): SseRequest => ({
 
 const TOO_MANY: SseResponse = [
   JSON.stringify({ errors: [{ message: "Too many reserved streams. Open one, or subscribe without reserving." }] }),
-  { status: 503, statusText: "Service Unavailable", headers: { "content-type": "application/json; charset=utf-8", "retry-after": "30" } },
+  {
+    status: 503, statusText: "Service Unavailable",
+    headers: { "content-type": "application/json; charset=utf-8", "retry-after": String(RESERVED_MS / 1000) },
+  },
 ];
 
 /** The request's own mistakes as a result, which the protocol carries in both modes. `http` is for yoga alone. */
 function refusal(errors: readonly GraphQLError[]) {
   return {
     data: undefined as never,
-    errors: errors.map((error) => {
-      const { http: _forYoga, ...extensions } = error.extensions;
-      return new GraphQLError(error.message, { nodes: error.nodes, source: error.source, positions: error.positions, extensions });
-    }),
+    errors: errors.map(({ message, nodes, source, positions, extensions: { http: _forYoga, ...extensions } }) =>
+      new GraphQLError(message, { nodes, source, positions, extensions })),
   };
 }

@@ -1,6 +1,7 @@
 /**
- * GraphQL types read from the wire side of zod schemas: one type for each name, made when it is first met. A schema without
- * a name is named after where it stands; what GraphQL has no type for is `Json`. So no schema needs an entry anywhere.
+ * GraphQL types read from the wire side of zod schemas: one type for each name, made when it is first met. A schema
+ * without a name is named after where it stands; what GraphQL has no type for is `Json`. So no schema needs an entry
+ * anywhere.
  */
 import type SchemaBuilder from "@pothos/core";
 import type { CallerContext } from "../../door.ts";
@@ -31,6 +32,8 @@ export interface Types {
 type Respell = (value: unknown) => unknown;
 type RespellObject = (values: object) => Record<string, unknown>;
 
+const unlessNull = (respell: Respell): Respell => (value) => (value === null ? null : respell(value));
+
 export function createTypes(builder: Builder): Types {
   const named = new Map<string, { ref: TypeRef; fingerprint: string }>();
 
@@ -41,8 +44,8 @@ export function createTypes(builder: Builder): Types {
   function once(name: string, schema: WireSchema, make: () => TypeRef): TypeRef {
     const fingerprint = JSON.stringify(schema.shape);
     const known = named.get(name);
-    if (known !== undefined && known.fingerprint !== fingerprint) throw new Error(`GraphQL: two different types are named ${name}`);
-    if (known !== undefined) return known.ref;
+    if (known?.fingerprint === fingerprint) return known.ref;
+    if (known !== undefined) throw new Error(`GraphQL: two different types are named ${name}`);
     const ref = make();
     named.set(name, { ref, fingerprint });
     return ref;
@@ -50,7 +53,8 @@ export function createTypes(builder: Builder): Types {
 
   function leaf(schema: WireSchema, name: string): TypeRef {
     const { shape, id } = schema;
-    if (shape.kind === "enum") return once(id ?? name, schema, () => enumType(builder, id ?? name, schema, shape.values));
+    const own = id ?? name;
+    if (shape.kind === "enum") return once(own, schema, () => enumType(builder, own, schema, shape.values));
     const plain = id === undefined ? builtIn(schema) : undefined;
     if (plain !== undefined) return plain;
     return id === undefined ? json : once(id, schema, () => scalarType(builder, id, schema));
@@ -102,7 +106,7 @@ export function createTypes(builder: Builder): Types {
     if (shape.kind === "choice") return { type: json };
     if (shape.kind === "list") {
       const { type, respell } = shape.element.shape.kind === "list" ? { type: json } : input(shape.element, name);
-      return { type: [type], ...(respell && { respell: (items) => (items as unknown[]).map(respell) }) };
+      return { type: [type], ...(respell && { respell: (items) => (items as unknown[]).map(unlessNull(respell)) }) };
     }
     if (shape.kind !== "object") return { type: leaf(schema, name) };
     const own = `${schema.id ?? name}Input`;
@@ -123,7 +127,7 @@ export function createTypes(builder: Builder): Types {
         const { field, respell: deeper } = written[name]!;
         // Clients send null for what they leave out; the door knows null only where the contract does.
         if (value === null && !field.nullable) continue;
-        wire[field.name] = deeper === undefined || value === null ? value : deeper(value);
+        wire[field.name] = deeper === undefined ? value : unlessNull(deeper)(value);
       }
       return wire;
     };
@@ -147,17 +151,19 @@ const builtIns = { string: "String", integer: "Int", number: "Float", boolean: "
 
 function builtIn({ shape }: WireSchema): string | undefined {
   if (shape.kind !== "literal") return builtIns[shape.kind as keyof typeof builtIns];
-  const value = shape.values[0];
-  return typeof value === "number" && Number.isInteger(value) ? "Int" : builtIns[typeof value as "string" | "number" | "boolean"];
+  const [value] = shape.values;
+  return Number.isInteger(value) ? "Int" : builtIns[typeof value as "string" | "number" | "boolean"];
 }
 
-const scalarType = (builder: Builder, name: string, schema: WireSchema): TypeRef =>
-  (builder.scalarType as TypeRef)(name, { description: schema.typeDescription ?? sentence(name), ...scalarCoercion(name, schema.shape) });
+function scalarType(builder: Builder, name: string, schema: WireSchema): TypeRef {
+  const description = schema.typeDescription ?? sentence(name);
+  return (builder.scalarType as TypeRef)(name, { description, ...scalarCoercion(name, schema.shape) });
+}
 
 function enumType(builder: Builder, name: string, schema: WireSchema, values: readonly string[]): TypeRef {
-  const entries = values.map((value) => [enumName(value), { value }] as const);
-  if (new Set(entries.map(([each]) => each)).size < values.length) throw new Error(`GraphQL: two values of ${name} have one spelling`);
-  return builder.enumType(name, { description: schema.typeDescription ?? sentence(name), values: Object.fromEntries(entries) });
+  const byName = Object.fromEntries(values.map((value) => [enumName(value), { value }]));
+  if (Object.keys(byName).length < values.length) throw new Error(`GraphQL: two values of ${name} have one spelling`);
+  return builder.enumType(name, { description: schema.typeDescription ?? sentence(name), values: byName });
 }
 
 /** `risk-score` as `risk_score`, `2fa` as `_2fa`. */
@@ -170,11 +176,10 @@ function discriminatorValues({ shape }: WireSchema, discriminator: string): read
 }
 
 /** A map of fields under their GraphQL names. */
-function respelled<Field>(fields: readonly WireField[], make: (field: WireField, index: number) => Field): Record<string, Field> {
-  const entries = fields.map((field, index) => [camelCase(field.name), make(field, index)] as const);
-  const map = Object.fromEntries(entries);
-  if (Object.keys(map).length < fields.length) throw new Error(`GraphQL: two of these have one spelling: ${fields.map((field) => field.name).join(", ")}`);
-  return map;
+function respelled<Made>(fields: readonly WireField[], make: (field: WireField, index: number) => Made): Record<string, Made> {
+  const byName = Object.fromEntries(fields.map((field, index) => [camelCase(field.name), make(field, index)]));
+  if (Object.keys(byName).length === fields.length) return byName;
+  throw new Error(`GraphQL: two of these have one spelling: ${fields.map(({ name }) => name).join(", ")}`);
 }
 
 const isNull = (schema: WireSchema): boolean => schema.optional || schema.nullable;

@@ -1,21 +1,22 @@
-/** A failure as tRPC carries it: its nearest code for tRPC's own clients, ours whole in `data.failure` for everyone else. */
+/** A failure as tRPC carries it: the nearest code for tRPC's own clients, ours whole in `data.failure` for everyone. */
 import { TRPCError, type TRPC_ERROR_CODE_KEY } from "@trpc/server";
 import { asFailure, Failure } from "../../../schema/failures.ts";
 import { failureDetails } from "../failure-details.ts";
 import type { ErrorShape } from "./client.ts";
 
 /**
- * mayRepeat  whether a client may ask again by itself. A subscription's client does so for ever on every code of a server
- *            error, so where asking again is no help, or could start something twice, it gets a code that ends it.
+ * mayRepeat  whether a client may ask again by itself. A subscription's client does so for ever on every code of a
+ *            server error, so where asking again is no help, or could start something twice, its code is another.
  */
 export function trpcError(error: unknown, mayRepeat: boolean): TRPCError {
   const failure = asFailure(error);
   const isWorthRepeating = mayRepeat && (failure.retry === "same_key" || failure.retry === "after");
-  const code = codes[failure.http] ?? nearest(failure.http);
-  return new TRPCError({ code: failure.http >= 500 && !isWorthRepeating ? "PRECONDITION_FAILED" : code, message: failure.message, cause: failure });
+  const ends = failure.http >= 500 && !isWorthRepeating;
+  const code = ends ? "PRECONDITION_FAILED" : (codes[failure.http] ?? nearest(failure.http));
+  return new TRPCError({ code, message: failure.message, cause: failure });
 }
 
-export interface FormatterInput {
+interface FormatterInput {
   shape: Omit<ErrorShape, "data"> & { data: Omit<ErrorShape["data"], "failure"> };
   error: TRPCError;
   path: string | undefined;
@@ -37,11 +38,13 @@ function ownFailure(error: TRPCError, path: string, type: string): Failure {
     case "NOT_FOUND":
       return new Failure("route_not_found", { method: "procedure", path });
     case "METHOD_NOT_SUPPORTED":
-      return new Failure("method_not_allowed", { method: "that method", path, allowed: type === "mutation" ? "POST" : "GET and POST" });
+      return new Failure("method_not_allowed", { method: "that method", path, allowed: METHODS[type] ?? "GET or POST" });
     default:
       return new Failure("validation_failed", { problem: error.message });
   }
 }
+
+const METHODS: Readonly<Record<string, string>> = { mutation: "POST" };
 
 const codes: Readonly<Record<number, TRPC_ERROR_CODE_KEY>> = {
   400: "BAD_REQUEST",

@@ -1,4 +1,4 @@
-/** tRPC at /trpc, for TypeScript backends. A pure projection of the contract: a new operation appears here by itself. */
+/** tRPC at /trpc, for TypeScript backends. A pure projection of the contract: a new operation appears by itself. */
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { Failure } from "../../../schema/failures.ts";
 import type { CallerContext } from "../../door.ts";
@@ -6,9 +6,9 @@ import { wholeContract, type Contract, type Report, type StopSignals } from "../
 import type { AppRouter } from "./client.ts";
 import { buildRouter, type TrpcHandlers } from "./router.ts";
 
-export const TRPC_PATH = "/trpc";
+const TRPC_PATH = "/trpc";
 /** How many calls one HTTP request may carry. */
-export const BATCH_MAX = 20;
+const BATCH_MAX = 20;
 
 export interface TrpcOptions extends Pick<TrpcHandlers, "door"> {
   contextOf(request: Request): CallerContext;
@@ -24,7 +24,8 @@ export interface TrpcSurface {
   router: AppRouter;
 }
 
-export function createTrpc({ door, contextOf, report = () => {}, stop, contract = wholeContract }: TrpcOptions): TrpcSurface {
+export function createTrpc(options: TrpcOptions): TrpcSurface {
+  const { door, contextOf, report = () => {}, stop, contract = wholeContract } = options;
   const router = buildRouter(contract, { door, report, stop });
   return {
     router: router as AppRouter,
@@ -37,7 +38,8 @@ export function createTrpc({ door, contextOf, report = () => {}, stop, contract 
         maxBatchSize: BATCH_MAX,
         allowMethodOverride: true, // a long input does not fit a URL; a mutation still takes nothing but POST
         onError: ({ error, ctx }) => {
-          if (error.code === "INTERNAL_SERVER_ERROR" && !(error.cause instanceof Failure)) report(error.cause ?? error, ctx?.requestId);
+          const isOurs = error.code === "INTERNAL_SERVER_ERROR" && !(error.cause instanceof Failure);
+          if (isOurs) report(error.cause ?? error, ctx?.requestId);
         },
       }),
   };

@@ -11,8 +11,8 @@ import { eventSource } from "../event-source.ts";
 import { readFields } from "../wire-schema.ts";
 import { formatError, trpcError } from "./errors.ts";
 
-/** Must stay below the time after which a client takes silence for a dead connection, or every idle subscription dies. */
-export const PING_MS = 15_000;
+/** Must stay below the silence that a client takes for a dead connection, or every idle subscription dies. */
+const PING_MS = 15_000;
 const RECONNECT_AFTER_SILENCE_MS = 45_000;
 
 export interface TrpcHandlers {
@@ -24,7 +24,10 @@ export interface TrpcHandlers {
 const t = initTRPC.context<CallerContext>().create({
   isDev: false, // never a stack in an answer
   errorFormatter: formatError,
-  sse: { ping: { enabled: true, intervalMs: PING_MS }, client: { reconnectAfterInactivityMs: RECONNECT_AFTER_SILENCE_MS } },
+  sse: {
+    ping: { enabled: true, intervalMs: PING_MS },
+    client: { reconnectAfterInactivityMs: RECONNECT_AFTER_SILENCE_MS },
+  },
 });
 
 /** Types it as nothing in particular: `AppRouter` is the type of the whole contract's router. */

@@ -66,7 +66,7 @@ test("a source opened while its reader left is let go", async () => {
 });
 
 test("a failure on the way is thrown once, or becomes the last item", async () => {
-  const failure = new Failure("session_busy", { sessionId: "ses_1", runId: "run_1" });
+  const failure = new Failure("internal", {});
   const thrown = await eventSource({ open: async () => numbers(1, failure), gone: never });
   expect(await thrown.next()).toEqual({ done: false, value: 1 });
   await expect(thrown.next()).rejects.toBe(failure);

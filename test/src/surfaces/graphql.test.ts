@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApolloClient, ApolloLink, gql, InMemoryCache, Observable } from "@apollo/client/core";
+import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache, Observable } from "@apollo/client/core";
 import { createClient as createUrql, fetchExchange } from "@urql/core";
 import fc from "fast-check";
 import {
@@ -16,7 +16,7 @@ import { z } from "zod";
 import { Failure } from "../../../schema/failures.ts";
 import { operations, subscriptions } from "../../../schema/index.ts";
 import { MinorUnits } from "../../../schema/money.ts";
-import { operation, subscription } from "../../../schema/operation.ts";
+import { operation } from "../../../schema/operation.ts";
 import type { CallerContext } from "../../../src/door.ts";
 import { wholeContract, type Contract } from "../../../src/surfaces/contract.ts";
 import { createGraphql, type GraphqlOptions, type GraphqlSurface } from "../../../src/surfaces/graphql/index.ts";
@@ -466,6 +466,24 @@ describe.each(modes)("a subscription over %s", (_name, path, single) => {
     ]);
   });
 
+  test("ends with the reason when the server stops, watches first", async () => {
+    const watches = new AbortController();
+    const stop = { watches: watches.signal, sends: new AbortController().signal };
+    const send = new HandFedStream<unknown>();
+    const { surface } = graphql({ subscriptions: {
+      "payments.watch": () => new HandFedStream<unknown>(), "sessions.sendStream": () => send,
+    } }, { stop });
+    const client = sse(await listen(surface) + path, single);
+    const watched = received(client, PAYMENT);
+    const sent = received(client, 'subscription { send(sessionId: "s", message: "m") { ... on DoneEvent { cursor } } }');
+    await sleep(50);
+    watches.abort();
+    expect(await watched).toMatchObject([{ errors: [{ extensions: { code: "shutting_down", retry: "same_key" } }] }]);
+    send.push("1", { type: "done", cursor: "1" });
+    send.end();
+    expect(await sent).toEqual([{ data: { send: { cursor: "1" } } }]);
+  });
+
   test("lets go of the door's stream when the client stops listening", async () => {
     const stream = new HandFedStream<unknown>();
     const { surface } = graphql({ subscriptions: { "payments.watch": (_input, context) => stream.until(context.signal) } });
@@ -551,13 +569,16 @@ describe("released clients", () => {
   });
 
   test("Apollo Client subscribes over graphql-sse and queries over HTTP", async () => {
-    const url = await listen(graphql({ subscriptions: settles }).surface);
+    const identity = { key: { id: "key_1" } };
+    const url = await listen(graphql({ operations: { "keys.whoami": () => identity }, subscriptions: settles }).surface);
     const stream = sse(`${url}/stream`);
-    const link = new ApolloLink((asked) => new Observable((observer) => stream.subscribe(
+    const subscribing = new ApolloLink((asked) => new Observable((observer) => stream.subscribe(
       { query: print(asked.query), variables: asked.variables },
       { next: (result) => observer.next(result as never), error: (error) => observer.error(error), complete: () => observer.complete() },
     )));
+    const link = ApolloLink.split(({ operationType }) => operationType === "subscription", subscribing, new HttpLink({ uri: url }));
     const apollo = new ApolloClient({ link, cache: new InMemoryCache() });
+    expect((await apollo.query({ query: gql("{ whoami { key { id } } }") })).data).toMatchObject({ whoami: identity });
     const results: unknown[] = [];
     await new Promise<void>((resolve, reject) => {
       apollo.subscribe({ query: gql(PAYMENT) }).subscribe({ next: ({ data }) => results.push(data), error: reject, complete: resolve });

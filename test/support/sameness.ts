@@ -1,0 +1,108 @@
+/**
+ * What two runs of the same thing, made at the same moment, have in common. Ids, keys and other chance are replaced by placeholders,
+ * the same value always by the same one, so that a wrong reference still shows. Everything else stays, every moment included:
+ * the clock of a test stands still.
+ */
+import type { Database } from "../../src/db/connect.ts";
+import type { Json } from "./doors.ts";
+
+/** Everything that chance makes, by kind; the forms that hold others first. Twins spell ids as their providers do. */
+const chance: readonly (readonly [kind: string, form: RegExp])[] = [
+  // A Pix code names its charge, and ends in a checksum over that name; its picture is the same as text.
+  ["pix", /000201[0-9]{2}.+?6304[0-9A-F]{4}/],
+  ["png", /iVBORw0KGgo[A-Za-z0-9+/=]+/],
+  ["event", /\bevt_(?:[0-9a-f]{32}&\d+|[A-Za-z0-9]{24}\b)/],
+  ["id", /\b(?:org|prj|key|ses|run|tc|ca|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
+  ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
+  // Counted over all accounts of a twin.
+  ["customer", /\bcus_\d{12}\b/],
+  ["order", /\b(?:ORD|PUR)-\d{6,}\b/],
+  ["receipt", /\bcomprovantes\/\d+/],
+  ["end_to_end", /\bE\d{20}[0-9A-Za-z]{11}\b/],
+  ["label", /\bimprimir\/[\w-]{12}/],
+  ["tracking", /\b(?:[A-Z]{2}\d{9}BR|ME\d{5}[A-Z]{4}BR)\b/],
+  ["check_code", /\b[A-Z2-9]{4}-[A-Z2-9]{4}\b/],
+  ["inquiry", /\b(?:inq|itmpl)_[A-Za-z0-9]{24}\b/],
+  ["link", /\bverify\?code=[A-Za-z0-9]{32}\b/],
+  ["uuid", /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i],
+  ["signature", /[A-Za-z0-9+/]{86,}={0,2}/],
+  ["hash", /\b[0-9a-fA-F]{20,}\b/],
+];
+
+const forms = new RegExp(chance.map(([kind, { source }]) => `(?<${kind}>${source})`).join("|"), "g");
+
+/** One for each run: it remembers what it has seen. */
+export class Normalizer {
+  readonly #known = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+
+  /** Keys are visited in the order of their names, so that two doors that write them in another order number alike. */
+  of(value: unknown): unknown {
+    return mapStrings(value, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? this.#number(kind, found)));
+  }
+
+  /**
+   * Rows have no order, so each table gets one that no chance decides: by what is left of a row when everything that was not
+   * met before is left out. What the run answered therefore goes through `of` first.
+   */
+  ofRows(tables: Record<string, Json[]>): Record<string, unknown> {
+    const blank = (row: Json) => JSON.stringify(mapStrings(row, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? `<${kind}>`)));
+    return Object.fromEntries(Object.entries(tables).map(([table, rows]) => {
+      const keyed = rows.map((row) => ({ row, key: blank(row) })).sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+      return [table, keyed.map(({ row }) => this.of(row))];
+    }));
+  }
+
+  #number(kind: string, found: string): string {
+    const count = (this.#counts.get(kind) ?? 0) + 1;
+    const placeholder = `<${kind} ${count}>`;
+    this.#counts.set(kind, count);
+    this.#known.set(found, placeholder);
+    return placeholder;
+  }
+}
+
+function mapStrings(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, member]) => [change(key), mapStrings(member, change)]));
+}
+
+const replaced = (text: string, replacement: (kind: string, found: string) => string): string =>
+  text.replace(forms, (...match) => {
+    const groups = match.at(-1) as Record<string, string | undefined>;
+    const [kind, found] = Object.entries(groups).find(([, value]) => value !== undefined)!;
+    return replacement(kind, found!);
+  });
+
+/** Tables whose rows a tenant is made with; everything else with a project is what its calls left behind. */
+const SET_UP = ["api_keys", "connections", "data_keys"];
+
+/** Every row that a project's calls have left behind, by table. A table that is added later is read too. */
+export async function rowsOf({ sql }: Pick<Database, "sql">, projectId: string): Promise<Record<string, Json[]>> {
+  const tables = await sql<{ name: string }[]>`
+    select table_name as name from information_schema.columns
+    where table_schema = 'public' and column_name = 'project_id' and table_name <> all(${SET_UP}) order by table_name`;
+  const rows: Record<string, Json[]> = {};
+  for (const { name } of tables) {
+    const found = await sql<{ row: Json }[]>`select to_jsonb(t) as row from ${sql(name)} t where project_id = ${projectId}`;
+    rows[name] = found.map(({ row }) => legible(row));
+  }
+  return rows;
+}
+
+/** The database's own numbers are shared by all tenants and left out. Bodies are kept as bytes, and read here. */
+function legible({ id, transaction: _shared, body, ...row }: Json): Json {
+  return { ...row, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
+}
+
+function readBody(hex: string): unknown {
+  const text = Buffer.from(hex.slice(2), "hex").toString();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
