@@ -109,6 +109,6 @@ const CUT = "the answer was cut off before the call was complete; make fewer cal
  * argument. So what was sent is parsed again, strictly.
  */
 function problemOf(parsed: unknown, sent: string | undefined): string | undefined {
-  if (false) return "the JSON ends before it is complete";
+  if (sent && parseJson(sent) === undefined) return "the JSON ends before it is complete";
   return isObject(parsed) ? undefined : "expected a JSON object";
 }

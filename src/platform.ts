@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
 import type { Clock } from "../schema/clock.ts";
 import type { Environment } from "../schema/tool-calls.ts";
+import type { Bounds } from "../agent/bounds.ts";
 import type { ModelOptions } from "../agent/model.ts";
 import type { Vault } from "./connections/vault.ts";
 import type { Database } from "./db/connect.ts";
@@ -26,6 +27,8 @@ export interface Platform {
   /** Where providers reach us: `http://localhost:4000`. */
   publicUrl: string;
   model: ModelOptions;
+  /** How much one agent run may do. */
+  bounds: Bounds;
   limits: Limits;
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { defaultBounds } from "../agent/bounds.ts";
 import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
 import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
 import { liveFetch, twinsFetch } from "../providers/transport.ts";
@@ -84,6 +85,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const platform: Platform = {
     db, clock, log, hub, jobs, leases, vault, providers, transport, openTwinAccount, limits,
     publicUrl: settings.PUBLIC_URL?.replace(/\/+$/, "") ?? `http://localhost:${settings.PORT}`,
+    bounds: {
+      ...defaultBounds, turns: settings.AGENT_TURNS_MAX, toolCalls: settings.AGENT_TOOL_CALLS_MAX, outputTokens: settings.AGENT_OUTPUT_TOKENS_MAX,
+      inputTokens: settings.AGENT_INPUT_TOKENS_MAX, timeMs: settings.AGENT_SECONDS_MAX * 1000,
+    },
     model: { apiKey: settings.ANTHROPIC_API_KEY, baseUrl: settings.ANTHROPIC_BASE_URL, model: settings.ANTHROPIC_MODEL },
   };
   jobs.handle("lookup", (job) => runLookup(platform, job));

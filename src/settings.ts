@@ -1,9 +1,13 @@
 /** Settings are environment variables, parsed once by one schema. A wrong one stops the start and says how to mend it. */
 import { z } from "zod";
+import { defaultBounds } from "../agent/bounds.ts";
 import { keyPrefixes } from "./access/keys.ts";
 
 const key = (kind: keyof typeof keyPrefixes) =>
   z.string().regex(new RegExp(`^${keyPrefixes[kind]}[A-Za-z0-9_-]{16,128}$`), `a key that starts with ${keyPrefixes[kind]} and goes on for 16 to 128 letters or digits`);
+
+const bound = (example: string, what: string, fallback: number, most: number) =>
+  ({ example, schema: z.coerce.number(`a whole number of ${what}, 1 to ${most}`).int().min(1).max(most).default(fallback) });
 
 /** What each setting is, what it must be, and an example. The README's table is this, for people. */
 const settings = {
@@ -23,6 +27,11 @@ const settings = {
   ANTHROPIC_API_KEY: { example: "sk-ant-…", schema: z.string().min(1, "an Anthropic API key").optional() },
   ANTHROPIC_BASE_URL: { example: "https://api.anthropic.com", schema: z.url("an http(s) URL").optional() },
   ANTHROPIC_MODEL: { example: "claude-sonnet-5-5", schema: z.string().min(1, "the id of a model").default("claude-sonnet-5-5") },
+  AGENT_TURNS_MAX: bound("12", "model answers in one run", defaultBounds.turns, 100),
+  AGENT_TOOL_CALLS_MAX: bound("24", "tool calls in one run", defaultBounds.toolCalls, 1_000),
+  AGENT_OUTPUT_TOKENS_MAX: bound("32768", "output tokens in one run", defaultBounds.outputTokens, 10_000_000),
+  AGENT_INPUT_TOKENS_MAX: bound("400000", "input tokens in one run", defaultBounds.inputTokens, 100_000_000),
+  AGENT_SECONDS_MAX: bound("120", "seconds of one run", defaultBounds.timeMs / 1000, 3_600),
   BOOTSTRAP_TEST_KEY: { example: `${keyPrefixes.test}0123456789abcdef`, schema: key("test").optional() },
   BOOTSTRAP_LIVE_KEY: { example: `${keyPrefixes.live}0123456789abcdef`, schema: key("live").optional() },
   BOOTSTRAP_SERVICE_KEY: { example: `${keyPrefixes.service}0123456789abcdef`, schema: key("service").optional() },
@@ -66,3 +75,6 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     throw new SettingsError("TWINS_CA_FILE: expected the file the twins process wrote its CA to, because TWINS_URL is set. Example: TWINS_CA_FILE=.twins/ca.pem");
   return parsed.data;
 }
+
+/** Every setting's name, for whoever documents them. */
+export const settingNames: readonly string[] = Object.keys(settings);

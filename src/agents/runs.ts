@@ -3,7 +3,7 @@
  * (through the same pipeline as every caller), and what happens is written down before it is told, so a client that lost its
  * stream reads on from its cursor.
  */
-import { defaultBounds, failureForModel, newProgress, runAgent, type AgentProgress, type AgentTools } from "../../agent/loop.ts";
+import { failureForModel, newProgress, runAgent, type AgentProgress, type AgentTools } from "../../agent/loop.ts";
 import { createModelClient } from "../../agent/model.ts";
 import { systemPrompt } from "../../agent/system.ts";
 import type { SendEvent, SendResult, ToolCallRecord } from "../../schema/agent.ts";
@@ -19,8 +19,8 @@ import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { activeSession } from "../sessions/sessions.ts";
 
-/** A run that has not ended by then has lost its process. Longer than any run may take. */
-export const RUN_LOST_AFTER_MS = 2 * defaultBounds.timeMs;
+/** A run that has gone on for so many times of what it may take has lost its process. */
+const LOST_AFTER_TIMES = 2;
 /** Strings longer than this (a QR image) tell a model nothing; it reads that they exist. */
 const MODEL_STRING_CHARS_MAX = 2_000;
 
@@ -72,14 +72,14 @@ async function* drive(
   run: Run,
   { client, message }: { client: Awaited<ReturnType<typeof createModelClient>>; message: string },
 ): AsyncGenerator<Event> {
-  const { clock, model } = platform;
+  const { clock, model, bounds } = platform;
   const progress = newProgress();
   const gone = new AbortController();
   const signal = run.caller.signal ? AbortSignal.any([run.caller.signal, gone.signal]) : gone.signal;
   let ended = false;
   try {
     const tools = toolsOf(platform, run);
-    for await (const event of runAgent({ client, model: model.model, system: systemPrompt, message, tools, bounds: defaultBounds, clock, signal, progress }))
+    for await (const event of runAgent({ client, model: model.model, system: systemPrompt, message, tools, bounds, clock, signal, progress }))
       yield event.type === "text_delta" ? told(run, event) : await write(platform, run, event);
     const { message: answer, toolCalls, iterations } = progress;
     const result: SendResult = { run_id: run.id, message: answer, tool_calls: toolCalls, iterations };
@@ -193,10 +193,10 @@ async function* readOn(platform: Platform, { principal: { projectId }, signal }:
 
 /** Ends runs whose process died, so that nobody waits for them. Their tool calls are recovered on their own. */
 export async function endLostRuns(platform: Platform): Promise<number> {
-  const { db, clock } = platform;
+  const { db, clock, bounds } = platform;
   const lost = await db.sql<{ org_id: string; project_id: string; id: string; session_id: string }[]>`
     update runs set status = 'failed', error_code = 'internal', finished_at = ${clock.now()}
-    where status = 'running' and started_at < ${new Date(clock.now().getTime() - RUN_LOST_AFTER_MS)}
+    where status = 'running' and started_at < ${new Date(clock.now().getTime() - LOST_AFTER_TIMES * bounds.timeMs)}
     returning org_id, project_id, id, session_id`;
   for (const run of lost)
     await platform.hub.record(db.sql, { orgId: run.org_id, projectId: run.project_id, topic: "run", subject: run.id, sessionId: run.session_id, at: clock.now() });

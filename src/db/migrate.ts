@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { StartError } from "../start-error.ts";
 import type { Database, TransactionSql } from "./connect.ts";
 
 export interface MigrateOptions {
@@ -20,6 +21,7 @@ export async function migrate(
   db: Pick<Database, "sql">,
   options: MigrateOptions = {},
 ): Promise<{ applied: string[] }> {
+  await refuseOldServer(db.sql);
   const migrations = await readMigrations(options.folder);
   const applied: string[] = [];
   for (let turn = 0; turn <= migrations.length; turn += 1) {
@@ -43,6 +45,18 @@ export async function migrationState(
   return { pending: migrations.map(({ name }) => name).filter((name) => !names.has(name)) };
 }
 
+/** The oldest PostgreSQL that we promise to run on. */
+const POSTGRES_VERSION_MIN = 15;
+
+async function refuseOldServer(sql: Database["sql"]): Promise<void> {
+  const [server] = await sql<{ version: string }[]>`select current_setting('server_version') as version`;
+  if (Number.parseInt(server!.version, 10) >= POSTGRES_VERSION_MIN) return;
+  throw new StartError(
+    `The database is PostgreSQL ${server!.version}, and this server needs ${POSTGRES_VERSION_MIN} or newer. ` +
+      "Upgrade it, point DATABASE_URL to a newer one, or unset DATABASE_URL to use the one we bring along.",
+  );
+}
+
 interface Migration {
   name: string;
   text: string;
@@ -60,7 +74,7 @@ const LOCK_TIMEOUT = "5min";
 async function readMigrations(folder: URL | string = FOLDER): Promise<Migration[]> {
   const path = folder instanceof URL ? fileURLToPath(folder) : folder;
   const names = await readdir(path).catch((cause: unknown) => {
-    throw new Error(`There are no migrations in ${path}: a build has to copy the folder beside the code.`, { cause });
+    throw new StartError(`There are no migrations in ${path}: a build has to copy the folder beside the code.`, { cause });
   });
   return Promise.all(
     names.filter((name) => FILE_NAME.test(name)).sort().map(async (name) => {
@@ -87,7 +101,7 @@ async function applyNext(tx: TransactionSql, migrations: Migration[]): Promise<s
   const next = migrations.find(({ name }) => !checksums.has(name));
   if (next === undefined) return undefined;
   await tx.unsafe(next.text).catch((cause: Error) => {
-    throw new Error(`Migration ${next.name} failed and was undone: ${cause.message}`, { cause });
+    throw new StartError(`Migration ${next.name} failed and was undone: ${cause.message}`, { cause });
   });
   await tx`insert into schema_migrations (name, checksum) values (${next.name}, ${next.checksum})`;
   return next.name;
@@ -97,7 +111,7 @@ function refuseUnknown(checksums: Map<string, string>, migrations: Migration[]):
   const known = new Set(migrations.map(({ name }) => name));
   const unknown = [...checksums.keys()].filter((name) => !known.has(name)).sort();
   if (unknown.length === 0) return;
-  throw new Error(
+  throw new StartError(
     `The database was migrated by a newer version of this server (${unknown.join(", ")} is not known here). ` +
       "Run that version, or restore a backup from before it.",
   );
@@ -106,7 +120,7 @@ function refuseUnknown(checksums: Map<string, string>, migrations: Migration[]):
 function refuseChanged(checksums: Map<string, string>, migrations: Migration[]): void {
   const changed = migrations.find(({ name, checksum }) => (checksums.get(name) ?? checksum) !== checksum);
   if (changed === undefined) return;
-  throw new Error(
+  throw new StartError(
     `Migration ${changed.name} was changed after it had been applied. ` +
       "Restore the file as it was, and write what should change as a new migration.",
   );

@@ -85,6 +85,29 @@ test("a build without its migrations does not start on an empty database", async
   await expect(migrate(db, { folder: missing })).rejects.toThrow(`There are no migrations in ${missing}`);
 });
 
+test.each(["14.20 (Debian 14.20-1.pgdg12+1)", "9.6.24"])("PostgreSQL %s is refused as too old, and nothing is applied", async (version) => {
+  await claimVersion(version);
+  const old = openDatabase({ url: `${db.url}?search_path=claims,pg_catalog,public`, maxConnections: 2 });
+  const refused = `The database is PostgreSQL ${version}, and this server needs 15 or newer. Upgrade it, `;
+  await expect(migrate(old, { folder })).rejects.toThrow(refused);
+  await old.close();
+  expect(await migrationState(db, { folder })).toEqual({ pending: ["0000_start.sql", "0001_accounts.sql"] });
+});
+
+test.each(["15.0", "18beta1", "19devel"])("PostgreSQL %s is new enough", async (version) => {
+  await claimVersion(version);
+  const young = openDatabase({ url: `${db.url}?search_path=claims,pg_catalog,public`, maxConnections: 2 });
+  expect(await migrate(young, { folder })).toEqual({ applied: ["0000_start.sql", "0001_accounts.sql"] });
+  await young.close();
+});
+
+/** For whoever looks in the schema `claims` first, the server is of this version. */
+async function claimVersion(version: string): Promise<void> {
+  await db.sql.unsafe(`
+    drop schema if exists claims cascade; create schema claims;
+    create function claims.current_setting(text) returns text language sql return '${version}'`);
+}
+
 async function writeFiles(files: Record<string, string>): Promise<void> {
   await mkdir(folder, { recursive: true });
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text)));

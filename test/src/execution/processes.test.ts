@@ -61,7 +61,7 @@ test("a watcher of one sees the settlement that the other applies", async () => 
   expect((await watch.next()).value?.item).toMatchObject({ status: "pending" });
   const succeeded = watchUntil(watch, "succeeded");
   await pass(one, 5_000);
-  expect(await succeeded).toMatchObject({ status: "succeeded", final_amount_minor: "15000", original_status: "success" });
+  expect(await succeeded).toMatchObject({ status: "succeeded", final_amount_minor: 15_000, original_status: "success" });
   expect((await watch.next()).done).toBe(true);
 });
 

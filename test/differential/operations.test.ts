@@ -1,0 +1,516 @@
+/** Every operation through every door, from equal state: the same answer or the same failure, and the same rows left behind. */
+import { describe, expect, test } from "vitest";
+import { failures } from "../../schema/failures.ts";
+import { operations, type OperationName } from "../../schema/index.ts";
+import { mariaCharge, startApp } from "../support/app.ts";
+import type { Json } from "../support/doors.ts";
+import { everyDoor, throughEveryDoor, type Case, type DoorName, type Scene } from "../support/every-door.ts";
+
+const NOWHERE = "ses_01jd5v0000000000000000none";
+const NO_CALL = "tc_01jd5v0000000000000000none";
+
+const app = await startApp({ limits: { inFlightWaitMs: 0 } });
+const doors = everyDoor(app);
+
+/** What a door says that checks arguments by its own types, before there is a call. */
+const byGraphql = { graphql: { code: "GRAPHQL_VALIDATION_FAILED" } } as const;
+
+const noSession = { code: "session_not_found", field: "session_id", retry: "never", http: 404 };
+const noToolCall = { code: "tool_call_not_found", field: "tool_call_id", retry: "never", http: 404 };
+const noToolCallId = { code: "invalid_tool_call_id", field: "tool_call_id", retry: "never", http: 400 };
+const noCursor = { code: "cursor_invalid", field: "before", retry: "never", http: 400 };
+
+const label = {
+  action: "label",
+  destination: {
+    postal_code: "01310-100", name: "Maria Silva", document: "111.444.777-35", phone: "+5511999998888", line_1: "Avenida Paulista",
+    number: "1000", city: "Sao Paulo", state: "SP",
+  },
+};
+
+const verification = { subject: { name: "Maria Silva", document: "111.444.777-35", document_type: "cpf" }, check_type: "identity" };
+
+/** A charge in a new session. */
+const charged = async (scene: Scene, input: object = mariaCharge) => (await scene.run("codespar_charge", input)).tool_call_id;
+
+/** A call of a tool in a new session. */
+const executing = (tool: string, input: object, options: object = {}) => async (scene: Scene) =>
+  ({ input: { session_id: await scene.session(), tool, input }, ...options });
+
+async function closedSession(scene: Scene): Promise<string> {
+  const id = await scene.session();
+  await scene.call("sessions.close", { session_id: id });
+  return id;
+}
+
+/** Three sessions, the last one closed, each a moment after the one before. */
+async function threeSessions(scene: Scene): Promise<string[]> {
+  const ids = [];
+  for (const user_id of ["ana", "ana", "rui"]) {
+    ids.push(await scene.session({ user_id }));
+    await scene.pass(1);
+  }
+  await scene.call("sessions.close", { session_id: ids[2] });
+  return ids;
+}
+
+/** Three calls of one session, each a moment after the one before; the last one refused. */
+async function threeCalls(scene: Scene): Promise<{ session_id: string; ids: string[] }> {
+  const session_id = await scene.session();
+  const ids = [];
+  for (const [tool, input] of [["codespar_charge", mariaCharge], ["codespar_discover", { use_case: "ship a parcel" }], ["codespar_charge", {}]] as const) {
+    ids.push((await scene.call("tools.execute", { session_id, tool, input })).tool_call_id!);
+    await scene.pass(1);
+  }
+  return { session_id, ids };
+}
+
+/** A charge under this key whose first call has not ended. */
+async function unfinishedCharge(scene: Scene, key: string): Promise<void> {
+  const id = await charged(scene, { ...mariaCharge, idempotency_key: key });
+  const leaseUntil = new Date(app.clock.now().getTime() + 30_000);
+  await app.platform.db.sql`
+    update tool_calls set status = 'running', outcome = null, lease_until = ${leaseUntil} where project_id = ${scene.projectId} and id = ${id}`;
+}
+
+const cases: { [Name in OperationName]: Case[] } = {
+  "sessions.create": [
+    {
+      title: "opens a session",
+      call: () => ({ input: { user_id: "maria", servers: ["asaas", "asaas", "nfe-io"], metadata: { order_id: "1234", some_Key: "kept" } } }),
+      answer: { environment: "test", servers: ["asaas", "nfe-io"], status: "active", metadata: { order_id: "1234", some_Key: "kept" }, tool_call_count: 0 },
+    },
+    {
+      title: "keeps declared mocks with their keys as they were written",
+      call: () => ({ input: { user_id: "maria", mocks: { codespar_charge: { pix_copy_paste: "MOCK", nestedKey: { some_key: 1 } } } } }),
+      answer: { status: "active", servers: [] },
+    },
+    {
+      title: "refuses servers nobody knows",
+      call: () => ({ input: { user_id: "maria", servers: ["asaas", "nowhere"] } }),
+      failure: { code: "unknown_servers", field: "servers", retry: "never", http: 400 },
+    },
+    {
+      title: "refuses a mock of what is no tool",
+      call: () => ({ input: { user_id: "maria", mocks: { "asaas__create_payment": {} } } }),
+      failure: { code: "mocks_invalid", field: "mocks.asaas__create_payment", retry: "never", http: 400 },
+    },
+    {
+      title: "refuses mocks with a live key",
+      call: async (scene) => ({ key: (await scene.neighbour("live")).key, input: { user_id: "maria", mocks: { codespar_charge: {} } } }),
+      failure: { code: "mocks_not_permitted", retry: "never", http: 403 },
+    },
+    {
+      title: "refuses mocks beyond 64 KiB",
+      call: () => ({ input: { user_id: "maria", mocks: { codespar_charge: { text: "a".repeat(65_536) } } } }),
+      failure: { code: "mocks_payload_too_large", retry: "never", http: 413 },
+    },
+    {
+      title: "refuses a user id longer than it may be",
+      call: () => ({ input: { user_id: "m".repeat(129) } }),
+      failure: { code: "validation_failed", field: "user_id", expected: "Too big: expected string to have <=128 characters", retry: "never", http: 400 },
+    },
+  ],
+
+  "sessions.get": [
+    {
+      title: "reads a session with what was called in it",
+      call: async (scene) => ({ input: { session_id: (await threeCalls(scene)).session_id } }),
+      answer: { status: "active", user_id: "maria", tool_call_count: 3, closed_at: null, close_reason: null },
+    },
+    {
+      title: "reads one that has idled out as closed",
+      call: async (scene) => {
+        const session_id = await scene.session();
+        await scene.app.platform.db.sql`
+          update sessions set last_active_at = ${new Date(app.clock.now().getTime() - 1_800_000)} where project_id = ${scene.projectId}`;
+        return { input: { session_id } };
+      },
+      answer: { status: "closed", close_reason: "idle_timeout", expires_at: null },
+    },
+    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
+  ],
+
+  "sessions.list": [
+    {
+      title: "lists every session, newest first",
+      call: async (scene) => {
+        await threeSessions(scene);
+        return { input: {} };
+      },
+      answer: { sessions: [{ user_id: "rui", status: "closed" }, { user_id: "ana", status: "active" }, { user_id: "ana" }], next_before: null },
+    },
+    {
+      title: "filters by status and user, and pages",
+      call: async (scene) => {
+        const [, second] = await threeSessions(scene);
+        return { input: { status: "active", user_id: "ana", limit: 1, before: second } };
+      },
+      answer: { sessions: [{ user_id: "ana", status: "active" }], next_before: null },
+    },
+    {
+      title: "names where the next page begins",
+      call: async (scene) => {
+        await threeSessions(scene);
+        return { input: { limit: 2 } };
+      },
+      answer: { sessions: [{ user_id: "rui" }, { user_id: "ana" }], next_before: expect.stringMatching(/^ses_/) },
+    },
+    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "yesterday" } }), failure: noCursor },
+  ],
+
+  "sessions.close": [
+    {
+      title: "closes a session",
+      call: async (scene) => ({ input: { session_id: await scene.session() } }),
+      answer: { status: "closed", close_reason: "closed_by_caller", expires_at: null },
+    },
+    {
+      title: "changes nothing the second time",
+      call: async (scene) => {
+        const session_id = await closedSession(scene);
+        await scene.pass(1_000);
+        return { input: { session_id } };
+      },
+      answer: { status: "closed", close_reason: "closed_by_caller" },
+    },
+    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
+  ],
+
+  "sessions.connections": [
+    {
+      title: "lists every connected server of a session that names none",
+      call: async (scene) => ({ input: { session_id: await scene.session() } }),
+      answer: { servers: [{ id: "asaas", auth_type: "api_key", connected: true }, {}, {}, {}, {}, {}] },
+    },
+    {
+      title: "lists the servers that a session names, connected or not",
+      call: async (scene) => ({ input: { session_id: await scene.session({ servers: ["zoop", "asaas"] }) } }),
+      answer: { servers: [{ id: "zoop", connected: false }, { id: "asaas", connected: true }] },
+    },
+    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
+  ],
+
+  "sessions.send": [],
+
+  "tools.execute": [
+    {
+      title: "charges by Pix",
+      call: executing("codespar_charge", { ...mariaCharge, metadata: { order_id: "1234", deep: { someKey: [1, { other_key: null }] } } }),
+      answer: { success: true, error: null, provider: "asaas", rail: "asaas-pix", status: "pending", outcome: "accepted" },
+    },
+    {
+      title: "charges in major units when told so",
+      call: executing("codespar_charge", { ...mariaCharge, amount: 150.25, amount_unit: "major" }),
+      answer: { success: true, data: { amount: 15_025 } },
+    },
+    {
+      title: "reports what the provider declined",
+      call: executing("codespar_charge", { ...mariaCharge, amount: 15_013 }),
+      refusal: { code: "provider_declined", retry: "never" },
+    },
+    {
+      title: "follows a charge that is refunded after it was paid",
+      call: executing("codespar_charge", { ...mariaCharge, amount: 15_017 }),
+      answer: { success: true, status: "pending" },
+    },
+    {
+      title: "pays out by Pix",
+      call: executing("codespar_pay", { amount: 2_500, recipient: { pix_key: "maria@example.com", name: "Maria Silva" } }),
+      answer: { success: true, provider: "asaas", status: "pending", data: { settled: false, recipient: "maria@example.com" } },
+    },
+    {
+      title: "reads what became of a payout",
+      call: async (scene) => {
+        const paid = await scene.run("codespar_pay", { amount: 2_500, recipient: { pix_key: "maria@example.com" } });
+        await scene.pass(10_000);
+        return { input: { session_id: await scene.session(), tool: "codespar_pay", input: { payment_id: paid.tool_call_id } } };
+      },
+      answer: { success: true, server: "codespar", data: { status: "succeeded", settled: true, amount: 2_500, currency: "BRL" } },
+    },
+    {
+      title: "issues an NFS-e",
+      call: executing("codespar_invoice", { type: "nfse", recipient: { name: "Maria Silva", document: "111.444.777-35" }, items: [{ amount: 15_000 }] }),
+      answer: { success: true, provider: "nfe-io", rail: "nfse" },
+    },
+    {
+      title: "buys a label",
+      call: executing("codespar_ship", label),
+      answer: { success: true, provider: "melhor-envio", status: "label_ready", data: { carrier: "Correios" } },
+    },
+    {
+      title: "quotes a parcel",
+      call: executing("codespar_ship", { action: "quote", destination: { postal_code: "01310-100" } }),
+      answer: { success: true, status: "quoted" },
+    },
+    {
+      title: "sends a message",
+      call: executing("codespar_notify", { channel: "whatsapp", to: "+5511999998888", message: "Olá, Maria" }),
+      answer: { success: true, provider: "z-api", data: { sent: true, channel: "whatsapp" } },
+    },
+    {
+      title: "sends a stablecoin",
+      call: executing("codespar_crypto_pay", {
+        amount: "29.90", currency: "USDC", direction: "send", network: "polygon", recipient: { wallet_address: "0x52908400098527886E0F7030069857D2E4169EE7" },
+      }),
+      answer: { success: true, provider: "bitso", status: "pending", data: { amount: "29.9" } },
+    },
+    {
+      title: "verifies a person",
+      call: executing("codespar_kyc", verification),
+      answer: { success: true, provider: "persona", status: "pending", inquiry_id: expect.stringMatching(/^inq_/) },
+    },
+    {
+      title: "finds a tool",
+      call: executing("codespar_discover", { use_case: "send a parcel by post", limit: 2 }),
+      answer: { success: true, provider: null, data: { search_strategy: "trigram" } },
+    },
+    {
+      title: "lists connections",
+      call: executing("codespar_manage_connections", { action: "list", country: "BR" }),
+      answer: { success: true, data: { action: "list", status: null, initiate: null } },
+    },
+    {
+      title: "answers a declared mock verbatim",
+      call: async (scene) => {
+        const mocks = { codespar_charge: [{ pix_copy_paste: "MOCK", some_key: { someKey: null } }, { second: true }] };
+        return { input: { session_id: await scene.session({ mocks }), tool: "codespar_charge", input: { amount: "anything" } } };
+      },
+      answer: { success: true, server: "mock", data: { pix_copy_paste: "MOCK", some_key: { someKey: null } } },
+    },
+    {
+      title: "repeats the first answer under the same key in the arguments",
+      call: async (scene) => {
+        const input = { ...mariaCharge, idempotency_key: "order-1" };
+        await scene.run("codespar_charge", input);
+        return { input: { session_id: await scene.session(), tool: "codespar_charge", input } };
+      },
+      answer: { success: true, replayed: true, idempotency_key: "order-1" },
+    },
+    {
+      title: "repeats the first answer under the same key in the header",
+      without: ["mcp"],
+      call: async (scene) => {
+        await scene.run("codespar_charge", { ...mariaCharge, idempotency_key: "order-1" });
+        return { idempotencyKey: "order-1", input: { session_id: await scene.session(), tool: "codespar_charge", input: mariaCharge } };
+      },
+      answer: { success: true, replayed: true, idempotency_key: "order-1" },
+    },
+    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE, tool: "codespar_discover", input: { use_case: "ship" } } }), failure: noSession },
+    {
+      title: "runs nothing in a closed session",
+      // An MCP client never closes its session, so a successor is opened for it (contradiction C-62).
+      without: ["mcp"],
+      call: async (scene) => ({ input: { session_id: await closedSession(scene), tool: "codespar_charge", input: mariaCharge } }),
+      failure: { code: "session_not_active", retry: "never", http: 409 },
+    },
+    {
+      title: "refuses a key in the header that is none",
+      without: ["mcp"],
+      call: executing("codespar_charge", mariaCharge, { idempotencyKey: "k".repeat(256) }),
+      failure: { code: "idempotency_key_invalid", field: "idempotency_key", retry: "never", http: 400 },
+    },
+    {
+      title: "refuses a key in the header that names another effect",
+      without: ["mcp"],
+      call: async (scene) => {
+        await charged(scene, { ...mariaCharge, idempotency_key: "order-1" });
+        const input = { ...mariaCharge, amount: 15_001 };
+        return { idempotencyKey: "order-1", input: { session_id: await scene.session(), tool: "codespar_charge", input } };
+      },
+      failure: { code: "idempotency_conflict", field: "idempotency_key", retry: "never", http: 422 },
+    },
+    {
+      title: "does not wait for ever for the first call under a key in the header",
+      without: ["mcp"],
+      call: async (scene) => {
+        await unfinishedCharge(scene, "order-1");
+        return { idempotencyKey: "order-1", input: { session_id: await scene.session(), tool: "codespar_charge", input: mariaCharge } };
+      },
+      failure: { code: "idempotency_in_flight", retry: "same_key", http: 409 },
+    },
+  ],
+
+  "toolCalls.get": [
+    {
+      title: "reads a charge that has settled",
+      call: async (scene) => {
+        const tool_call_id = await charged(scene);
+        await scene.pass(10_000);
+        return { input: { tool_call_id } };
+      },
+      answer: { status: "success", outcome: "accepted", state: "succeeded", amount_minor: 15_000, currency: "BRL", provider: "asaas", origin: "direct" },
+    },
+    {
+      title: "reads a refusal",
+      call: async (scene) => ({ input: { tool_call_id: (await threeCalls(scene)).ids[2] } }),
+      answer: { status: "error", error_code: "invalid_args", output: null, provider: null, outcome: null },
+    },
+    { title: "knows no other call", call: () => ({ input: { tool_call_id: NO_CALL } }), failure: noToolCall },
+    { title: "refuses what is no id", call: () => ({ input: { tool_call_id: "asaas/1 %2F?" } }), failure: noToolCallId },
+  ],
+
+  "toolCalls.list": [
+    {
+      title: "lists every call, newest first",
+      call: async (scene) => {
+        await threeCalls(scene);
+        return { input: {} };
+      },
+      answer: { tool_calls: [{ status: "error" }, { tool_name: "codespar_discover" }, { tool_name: "codespar_charge", status: "success" }], next_before: null },
+    },
+    {
+      title: "filters by everything there is, and pages",
+      call: async (scene) => {
+        const { session_id, ids } = await threeCalls(scene);
+        const since = "2026-11-20T12:00:00.000Z";
+        return { input: { session_id, tool: "codespar_charge", provider: "asaas", status: "success", since, limit: 1, before: ids[2] } };
+      },
+      answer: { tool_calls: [{ tool_name: "codespar_charge", provider: "asaas", status: "success" }], next_before: null },
+    },
+    {
+      title: "lists nothing since a moment to come",
+      call: async (scene) => {
+        await threeCalls(scene);
+        return { input: { since: "2036-11-20T12:00:00.000Z" } };
+      },
+      answer: { tool_calls: [], next_before: null },
+    },
+    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "ses_01jd5v0000000000000000none" } }), failure: noCursor },
+  ],
+
+  "payments.status": [
+    {
+      title: "reads a charge that is waiting",
+      call: async (scene) => ({ input: { tool_call_id: await charged(scene) } }),
+      answer: { status: "pending", state: "pending", payment_status: "pending", amount_minor: 15_000, final_amount_minor: null, settled_at: null },
+    },
+    {
+      title: "reads a charge that was paid",
+      call: async (scene) => {
+        const tool_call_id = await charged(scene);
+        await scene.pass(10_000);
+        return { input: { tool_call_id } };
+      },
+      answer: { status: "succeeded", final_amount_minor: 15_000, outcome: "accepted", original_status: "success" },
+    },
+    {
+      title: "says unknown of a call that moves no money",
+      call: async (scene) => ({ input: { tool_call_id: (await scene.run("codespar_discover", { use_case: "ship" })).tool_call_id } }),
+      answer: { status: "unknown", idempotency_key: null, events: [] },
+    },
+    { title: "knows no other call", call: () => ({ input: { tool_call_id: NO_CALL } }), failure: noToolCall },
+    { title: "refuses what is no id", call: () => ({ input: { tool_call_id: "1" } }), failure: noToolCallId },
+  ],
+
+  "verifications.status": [
+    {
+      title: "reads a verification that was approved",
+      call: async (scene) => {
+        const { tool_call_id } = await scene.run("codespar_kyc", verification);
+        await scene.pass(10_000);
+        return { input: { tool_call_id } };
+      },
+      answer: { status: "approved", state: "approved", verification_status: "approved", provider: "persona" },
+    },
+    {
+      title: "reads a verification that is waiting, with where to finish it",
+      call: async (scene) => ({ input: { tool_call_id: (await scene.run("codespar_kyc", verification)).tool_call_id } }),
+      answer: { status: "pending", hosted_url: expect.stringMatching(/^https:/) },
+    },
+    { title: "knows no other call", call: () => ({ input: { tool_call_id: NO_CALL } }), failure: noToolCall },
+    { title: "refuses what is no id", call: () => ({ input: { tool_call_id: "1" } }), failure: noToolCallId },
+  ],
+
+  "rails.list": [
+    {
+      title: "lists every rail with how it has been doing",
+      call: async (scene) => {
+        await charged(scene);
+        return { input: {} };
+      },
+      answer: { rails: expect.arrayContaining([expect.objectContaining({ id: "asaas-pix", tool: "codespar_charge", health: "healthy", attempts: 1, successes: 1 })]) },
+    },
+    {
+      title: "lists the rails of one tool",
+      call: () => ({ input: { tool: "codespar_invoice" } }),
+      answer: { rails: [{ id: "nfse", connected: true, health: "untried", p50_ms: null, last_error: null }] },
+    },
+    { title: "lists nothing for what is no tool", call: () => ({ input: { tool: "codespar_nothing" } }), answer: { rails: [] } },
+  ],
+
+  "ledger.trialBalance": [
+    {
+      title: "sums the books",
+      call: async (scene) => {
+        await charged(scene);
+        await scene.run("codespar_pay", { amount: 2_500, recipient: { pix_key: "maria@example.com" } });
+        await scene.pass(10_000);
+        return { input: {} };
+      },
+      answer: { balanced: true, accounts: expect.arrayContaining([expect.objectContaining({ currency: "BRL", debits_minor: expect.stringMatching(/^\d+$/) })]) },
+    },
+    { title: "balances when nothing was posted", call: () => ({ input: {} }), answer: { balanced: true, accounts: [] } },
+  ],
+
+  "ledger.transactions": [
+    {
+      title: "lists what was posted for a call",
+      call: async (scene) => {
+        const tool_call_id = await charged(scene);
+        await charged(scene);
+        await scene.pass(10_000);
+        return { input: { tool_call_id, limit: 5 } };
+      },
+      answer: { transactions: [{ key: expect.stringMatching(/^charge_settled:tc_/) }], next_before: null },
+    },
+    {
+      title: "pages",
+      call: async (scene) => {
+        await charged(scene);
+        await scene.pass(5_000);
+        await charged(scene, { ...mariaCharge, amount: 100 });
+        await scene.pass(10_000);
+        const { next_before } = await scene.call("ledger.transactions", { limit: 1 });
+        return { input: { before: next_before } };
+      },
+      answer: { transactions: [{ entries: expect.arrayContaining([expect.objectContaining({ amount_minor: "15000" })]) }], next_before: null },
+    },
+    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "1" } }), failure: noCursor },
+  ],
+
+  "keys.whoami": [
+    {
+      title: "names the organization, the project and the key",
+      call: () => ({ input: {} }),
+      answer: { organization: { name: "Tenant" }, project: { name: "Project 1" }, key: { environment: "test", scopes: ["*"] } },
+    },
+    {
+      title: "names what a narrow key may do",
+      call: async (scene) => ({ key: await scene.addKey({ scopes: ["rails:read", "sessions:read"] }), input: {} }),
+      answer: { key: { scopes: ["rails:read", "sessions:read"] } },
+    },
+    { title: "refuses who has no key", call: () => ({ key: null, input: {} }), failure: { code: "unauthorized", retry: "never", http: 401 } },
+  ],
+};
+
+/** Arguments that GraphQL's own types refuse before there is a call. */
+const typed: { [Name in OperationName]?: Case[] } = {
+  "sessions.create": [{
+    title: "refuses to open a session for nobody",
+    call: () => ({ input: {} }),
+    failure: { code: "validation_failed", field: "user_id", expected: "expected string", retry: "never", http: 400 },
+    own: byGraphql,
+  }],
+};
+
+describe.each(Object.keys(operations) as OperationName[])("%s", (name) => {
+  test.each([...cases[name], ...(typed[name] ?? [])])("$title", async (each) => {
+    const [first, ...others] = await throughEveryDoor(app, doors, name, each);
+    for (const { door, outcome } of [first!, ...others]) expect([door, outcome]).toEqual([door, expectation(each, door)]);
+    for (const { door, answered, left } of others) {
+      if (!each.failure) expect([door, answered]).toEqual([door, first!.answered]);
+      expect([door, left]).toEqual([door, first!.left]);
+    }
+  });
+});
