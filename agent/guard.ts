@@ -8,7 +8,10 @@ import { parseJson } from "./json.ts";
 /** A tool result longer than this is cut: it is paid for again in every further completion of the run. */
 export const RESULT_CHARS_MAX = 24_000;
 
-/** In a result that is too long, strings beyond this are cut first. A Pix code has at most 512 characters and stays whole. */
+/**
+ * In a result that is too long, strings beyond this are cut first. A Pix code has at most 512 characters and stays
+ * whole.
+ */
 export const STRING_CHARS_MAX = 1_500;
 
 const TAG = "tool_data";
@@ -43,7 +46,9 @@ function bounded(text: string): string {
 const JSON_STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
 
 const shortenedString = (literal: string): string =>
-  literal.length <= STRING_CHARS_MAX ? literal : JSON.stringify(shortened(JSON.parse(literal) as string, STRING_CHARS_MAX));
+  literal.length <= STRING_CHARS_MAX
+    ? literal
+    : JSON.stringify(shortened(JSON.parse(literal) as string, STRING_CHARS_MAX));
 
 const shortened = (text: string, charsMax: number): string =>
   text.length <= charsMax ? text : `${text.slice(0, charsMax)}… [${text.length - charsMax} characters cut]`;

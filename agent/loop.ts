@@ -11,7 +11,7 @@ import { complete, type Completion, type ToolUse } from "./completion.ts";
 import { type AgentTools, performUse } from "./tools.ts";
 
 export { type Bounds, defaultBounds } from "./bounds.ts";
-export { type AgentToolDefinition, type AgentTools, failureForModel, type ToolOutcome } from "./tools.ts";
+export { type AgentTools, failureForModel, type ToolOutcome } from "./tools.ts";
 
 /** What happens in a run, without the places and the end that the server adds. */
 export type AgentEvent = WithoutCursor<Exclude<SendEvent, { type: "done" | "error" }>>;
@@ -56,6 +56,8 @@ export interface RunOptions {
  *          `tool_use` and a `tool_result` for each tool. `assistant_text` is what was said: deltas of an answer that broke
  *          are followed by those of its repeat, under the same iteration
  * throws   Failure: run_limit_reached, model_failed, run_cancelled; whatever else `tools.run` threw, as it is
+ *
+
  */
 export async function* runAgent(options: RunOptions): AsyncGenerator<AgentEvent, AgentResult> {
   const { bounds, clock, signal, message, progress = newProgress() } = options;
@@ -99,7 +101,13 @@ async function* askModel(run: Run, iteration: number): AsyncGenerator<AgentEvent
   const onUsage = (usage: Anthropic.Usage) => addUsage(progress, usage);
   try {
     return yield* complete({
-      client, clock, params: paramsOf(run), signal: time.signal, retries: bounds.retries, iteration, onUsage,
+      client,
+      clock,
+      params: paramsOf(run),
+      signal: time.signal,
+      retries: bounds.retries,
+      iteration,
+      onUsage,
     });
   } catch (error) {
     // Whatever an interrupted request threw, the interruption is the reason.
@@ -111,7 +119,14 @@ async function* askModel(run: Run, iteration: number): AsyncGenerator<AgentEvent
 const CACHED = { cache_control: { type: "ephemeral" } } as const;
 
 /** The system prompt and the tools are the same in every turn and run, so the provider is told to keep them. */
-function paramsOf({ model, system, tools, messages, bounds, progress }: Run): Anthropic.MessageCreateParamsNonStreaming {
+function paramsOf({
+  model,
+  system,
+  tools,
+  messages,
+  bounds,
+  progress,
+}: Run): Anthropic.MessageCreateParamsNonStreaming {
   const last = tools.definitions.length - 1;
   return {
     model,
@@ -120,13 +135,19 @@ function paramsOf({ model, system, tools, messages, bounds, progress }: Run): An
     messages: [...messages],
     ...(last >= 0 && {
       tools: tools.definitions.map(({ name, description, input_schema }, index) => ({
-        name, description, input_schema: input_schema as Anthropic.Tool.InputSchema, ...(index === last && CACHED),
+        name,
+        description,
+        input_schema: input_schema as Anthropic.Tool.InputSchema,
+        ...(index === last && CACHED),
       })),
     }),
   };
 }
 
-/** Whether the answer ends the run. One that was cut off within a tool use goes on: the use is refused, and the model told. */
+/**
+ * Whether the answer ends the run. One that was cut off within a tool use goes on: the use is refused, and the model
+ * told.
+ */
 function isOver({ bounds, progress }: Run, { message, toolUses }: Completion): boolean {
   switch (message.stop_reason) {
     case "tool_use":
@@ -140,7 +161,9 @@ function isOver({ bounds, progress }: Run, { message, toolUses }: Completion): b
       if (toolUses.length > 0) throw limitReached(CONTEXT);
       return endCut(progress, message, CONTEXT);
     case "refusal":
-      progress.message = [textOf(message), "The model declined to go on with this request."].filter(Boolean).join("\n\n");
+      progress.message = [textOf(message), "The model declined to go on with this request."]
+        .filter(Boolean)
+        .join("\n\n");
       return true;
     default:
       return true;
@@ -157,7 +180,10 @@ function endCut(progress: AgentProgress, message: Anthropic.Message, limit: stri
   return true;
 }
 
-/** No tool is started whose result the model could not read any more: a movement that nobody follows up is worse than none. */
+/**
+ * No tool is started whose result the model could not read any more: a movement that nobody follows up is worse than
+ * none.
+ */
 function requireAnotherTurn({ bounds, progress: { iterations, usage } }: Run): void {
   if (iterations >= bounds.turns) throw limitReached(`${bounds.turns} model turns`);
   if (usage.outputTokens >= bounds.outputTokens) throw limitReached(`${bounds.outputTokens} output tokens`);

@@ -33,7 +33,12 @@ export async function readModelError(error: unknown, apiKey: string | null): Pro
 
 /** Errors inside a stream that would come again. */
 const lasting = new Set([
-  "invalid_request_error", "authentication_error", "permission_error", "not_found_error", "billing_error", "request_too_large",
+  "invalid_request_error",
+  "authentication_error",
+  "permission_error",
+  "not_found_error",
+  "billing_error",
+  "request_too_large",
 ]);
 
 const adviceFor: Partial<Record<number, string>> = {

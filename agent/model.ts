@@ -1,4 +1,7 @@
-/** The client that speaks to a model: always the real SDK, over the network or over the offline planner in this process. */
+/**
+ * The client that speaks to a model: always the real SDK, over the network or over the offline planner in this
+ * process.
+ */
 import type { Anthropic } from "@anthropic-ai/sdk";
 import { Failure } from "../schema/failures.ts";
 import { offlineMessagesApi } from "./offline.ts";

@@ -8,16 +8,15 @@ import { guard } from "./guard.ts";
 export interface AgentTools {
   definitions: readonly AgentToolDefinition[];
   /**
-   * Runs one use and answers for it, failures of the tool included. Called for tools of `definitions` only, one use at a
-   * time, in the order the model gave. `content` is what the model reads; the loop wraps it, so give it plain.
+   * Runs one use and answers for it, failures of the tool included. Called for tools of `definitions` only, one use at
+   * a time, in the order the model gave. `content` is what the model reads; the loop wraps it, so give it plain.
+   *
+
    */
-  run(
-    use: { id: string; name: string; input: Record<string, unknown> },
-    signal?: AbortSignal,
-  ): Promise<ToolOutcome>;
+  run(use: { id: string; name: string; input: Record<string, unknown> }, signal?: AbortSignal): Promise<ToolOutcome>;
 }
 
-export interface AgentToolDefinition {
+interface AgentToolDefinition {
   name: string;
   description: string;
   /** JSON Schema with `type: "object"` at its top. */
@@ -59,12 +58,18 @@ function refusalOf({ name, problem }: ToolUse, definitions: readonly AgentToolDe
     const suggestion = definitions.find((tool) => bare(tool.name) === bare(name))?.name;
     return new Failure("tool_not_registered", { tool: name, ...(suggestion && { suggestion }) });
   }
-  return problem === undefined ? undefined : new Failure("invalid_args", { problem: `${problem}, so the tool was not run` });
+  return problem === undefined
+    ? undefined
+    : new Failure("invalid_args", { problem: `${problem}, so the tool was not run` });
 }
 
 /** `asaas/create_payment`, `Create-Payment` and `create_payment` are one name to whoever looks for what was meant. */
 const bare = (name: string): string =>
-  name.toLowerCase().replace(/^.*(?:__|\/)/, "").replace(/^codespar_/, "").replace(/[^a-z0-9]/g, "");
+  name
+    .toLowerCase()
+    .replace(/^.*(?:__|\/)/, "")
+    .replace(/^codespar_/, "")
+    .replace(/[^a-z0-9]/g, "");
 
 function failed({ id, name, input }: ToolUse, failure: Failure, durationMs: number): ToolOutcome {
   return {

@@ -14,6 +14,7 @@ import type { NotifyRequest, NotifyResult } from "../schema/meta-tools/notify.ts
 import type { PayoutRequest, PayoutResult } from "../schema/meta-tools/pay.ts";
 import type { ShipRequest, ShipResult } from "../schema/meta-tools/ship.ts";
 import type { Currency } from "../schema/money.ts";
+import type { NativeTools } from "./native.ts";
 import type { SettlementState } from "../schema/settlement.ts";
 
 /** The one function adapters reach the network with. Test mode hands them the twin's. */
@@ -71,6 +72,8 @@ export interface ProviderDefinition {
   /** What a repeated request does there. `ignores` means only our own claim prevents a second effect. */
   repeats: "replays" | "rejects" | "ignores";
   connect(connection: ConnectionConfig, fetch: Fetch): Provider;
+  /** The provider's own tools; absent where only meta-tools reach it. */
+  native?: NativeTools;
   /** How the company tells us what happened; absent where it never does. */
   notifications?: NotificationScheme;
 }

@@ -27,7 +27,7 @@ export function differenceOf(name: string, published: string | undefined, curren
   const [before, now] = [published.split("\n"), current.split("\n")];
   const at = now.findIndex((line, index) => line !== before[index]);
   if (at === -1) return `${name} has lines at its end that the contract has not`;
-  return `${name}:${at + 1} is published as ${JSON.stringify(before[at])}, the contract says ${JSON.stringify(now[at])}`;
+  return `${name}:${at + 1} is ${JSON.stringify(before[at])}, the contract says ${JSON.stringify(now[at])}`;
 }
 
 /** Nobody is called while a schema is printed. */

@@ -2,9 +2,7 @@
  * The server, put together: the only place besides `main.ts` that sees every room. A test builds one with a clock it can move,
  * and calls it without a socket.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import { defaultBounds } from "../agent/bounds.ts";
 import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
@@ -16,8 +14,9 @@ import { systemClock, type Clock } from "../schema/clock.ts";
 import { bootstrap } from "./access/bootstrap.ts";
 import { endLostRuns } from "./agents/runs.ts";
 import { createDoor } from "./call.ts";
+import { masterKeyIn } from "./connections/master-key.ts";
 import { connectTwins } from "./connections/sandbox.ts";
-import { createVault } from "./connections/vault.ts";
+import { createVault, type Vault } from "./connections/vault.ts";
 import { openDatabase, type Database } from "./db/connect.ts";
 import { startEmbeddedPostgres } from "./db/embedded.ts";
 import { migrate, migrationState } from "./db/migrate.ts";
@@ -31,6 +30,7 @@ import { receiveNotification } from "./notifications/receive.ts";
 import { defaultLimits, type Limits, type Platform } from "./platform.ts";
 import { closeIdleSessions } from "./sessions/sessions.ts";
 import { SettingsError, type Settings } from "./settings.ts";
+import { StartError } from "./start-error.ts";
 import { runLookup } from "./settlement/lookup.ts";
 import { createGraphql } from "./surfaces/graphql/index.ts";
 import { createHttp, type Http } from "./surfaces/http.ts";
@@ -71,15 +71,26 @@ export const DRAIN_MS = 8_000;
 const RECOVER_EVERY_MS = 2_000;
 const IDLE_EVERY_MS = 60_000;
 
+/** Throws SettingsError or StartError for what an operator can mend, with everything let go of. */
 export async function createServer(options: ServerOptions): Promise<Server> {
+  const vault = createVault(await masterKey(options.settings));
+  const database = await openOwnDatabase(options);
+  try {
+    await vault.check(database.db.sql);
+    return await assemble(options, database, vault);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function assemble(options: ServerOptions, database: OwnDatabase, vault: Vault): Promise<Server> {
   const { settings, log, clock = systemClock, providers = everyProvider, background = true } = options;
   const limits = { ...defaultLimits, ...options.limits };
-  const database = await openOwnDatabase(options);
   const { db } = database;
   const jobs = createJobs({ db, clock, log });
   const hub = createHub({ db, log });
   const leases = createLeases({ db, clock, leaseMs: limits.leaseMs });
-  const vault = createVault(await masterKey(settings));
   const { transport, twins, openTwinAccount, closeTransport } = await providersReach(options, { db, jobs, clock, send: (request) => http.fetch(request) });
 
   const platform: Platform = {
@@ -103,19 +114,22 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     notifications: (request, params) => receiveNotification(platform, request, params),
     ready: () => readiness(db),
   });
-  await hub.start();
 
   const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY };
   const { madeKey } = await bootstrap(db, { keys, chargeAmountUnit: settings.CHARGE_AMOUNT_UNIT, now: clock.now() });
+  await hub.start();
   const upkeep = background ? startUpkeep(platform) : undefined;
   if (background) jobs.start();
 
   return {
     platform, door, http, twins, madeKey,
     listen: async () => {
-      const listening = await http.listen(settings.PORT, settings.HOST);
+      const listening = await http.listen(settings.PORT, settings.HOST).catch((error: NodeJS.ErrnoException) => {
+        throw unusableAddress(settings, error) ?? error;
+      });
       platform.publicUrl = settings.PUBLIC_URL?.replace(/\/+$/, "") ?? listening.url;
       await connectTestProjects(platform);
+      await vault.check(db.sql); // another process may have sealed something first, under a key that is not ours
       return listening;
     },
     settle: async () => {
@@ -142,7 +156,23 @@ export async function connectTestProjects(platform: Platform): Promise<void> {
   for (const project of projects) await connectTwins(platform, project);
 }
 
-async function openOwnDatabase({ settings, database, log }: ServerOptions): Promise<{ db: Database; close(): Promise<void> }> {
+/** For errors of an address that was set; undefined for any other error. */
+function unusableAddress({ PORT, HOST }: Settings, { code = "" }: NodeJS.ErrnoException): SettingsError | undefined {
+  const expected: Record<string, string> = {
+    EADDRINUSE: `PORT: expected a free port; port ${PORT} of ${HOST} is in use. End the process that listens there, or choose another port. Example: PORT=0 (any free one)`,
+    EACCES: `PORT: expected a port that this user may open; port ${PORT} is not. Example: PORT=4000`,
+    EADDRNOTAVAIL: `HOST: expected an address of this machine; ${HOST} is not one. Example: HOST=0.0.0.0 (all of them)`,
+    ENOTFOUND: `HOST: expected a name that has an address; ${HOST} has none. Example: HOST=0.0.0.0 (all addresses)`,
+  };
+  return expected[code] === undefined ? undefined : new SettingsError(expected[code]);
+}
+
+interface OwnDatabase {
+  db: Database;
+  close(): Promise<void>;
+}
+
+async function openOwnDatabase({ settings, database, log }: ServerOptions): Promise<OwnDatabase> {
   if (database) return { db: database, close: async () => {} };
   const say = (line: string) => log.info(line);
   const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres({ dataDir: settings.DATA_DIR, log: say }) : undefined;
@@ -152,6 +182,9 @@ async function openOwnDatabase({ settings, database, log }: ServerOptions): Prom
     await embedded?.stop();
   };
   try {
+    await db.sql`select 1`.catch((error: Error) => {
+      throw new StartError(`The database cannot be reached: ${error.message}. Check that it runs and that DATABASE_URL is right.`, { cause: error });
+    });
     await migrate(db, { log: say });
     return { db, close };
   } catch (error) {
@@ -160,20 +193,11 @@ async function openOwnDatabase({ settings, database, log }: ServerOptions): Prom
   }
 }
 
-/**
- * The key that seals stored credentials. With our own database it is made once and kept beside it, readable by its owner only; with a
- * shared one every process must be given the same, so it is never made up.
- */
+/** The key that seals stored credentials. Every process of a shared database must be given the same, so it is never made up for one. */
 async function masterKey(settings: Settings): Promise<Uint8Array> {
   if (settings.MASTER_KEY) return Buffer.from(settings.MASTER_KEY, "base64");
-  if (settings.DATABASE_URL)
-    throw new SettingsError("MASTER_KEY: expected 32 bytes in base64, the same for every process that shares DATABASE_URL. Example: MASTER_KEY=$(openssl rand -base64 32)");
-  const file = join(settings.DATA_DIR, "master.key");
-  await mkdir(settings.DATA_DIR, { recursive: true });
-  await writeFile(file, randomBytes(32).toString("base64"), { mode: 0o600, flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  return Buffer.from(await readFile(file, "utf8"), "base64");
+  if (!settings.DATABASE_URL) return masterKeyIn(settings.DATA_DIR);
+  throw new SettingsError("MASTER_KEY: expected 32 bytes in base64, the same for every process that shares DATABASE_URL. Example: MASTER_KEY=$(openssl rand -base64 32)");
 }
 
 interface ProvidersReach extends Pick<Platform, "transport" | "openTwinAccount"> {
@@ -189,7 +213,7 @@ async function providersReach(
   const live = liveFetch();
   if (settings.TWINS_URL) {
     const twinsUrl = settings.TWINS_URL;
-    const toTwins = twinsFetch(twinsUrl, await readFile(settings.TWINS_CA_FILE!, "utf8"));
+    const toTwins = twinsFetch(twinsUrl, await readTwinsCa(settings.TWINS_CA_FILE!));
     return {
       twins: undefined,
       transport: (environment) => (environment === "test" ? toTwins : live),
@@ -208,6 +232,11 @@ async function providersReach(
     closeTransport: () => live.close(),
   };
 }
+
+const readTwinsCa = (file: string): Promise<string> =>
+  readFile(file, "utf8").catch(({ code }: NodeJS.ErrnoException) => {
+    throw new SettingsError(`TWINS_CA_FILE: expected the file the twins process wrote its CA to; ${file} cannot be read (${code}). Example: TWINS_CA_FILE=.twins/ca.pem`);
+  });
 
 async function openRemoteAccount(
   toTwins: Fetch, twinsUrl: string, providerId: string, account: { webhookUrl: string },

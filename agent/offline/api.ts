@@ -1,4 +1,7 @@
-/** The wire of the Messages API, as far as the SDK and our loop use it: answers whole or streamed, token counts, errors. */
+/**
+ * The wire of the Messages API, as far as the SDK and our loop use it: answers whole or streamed, token counts,
+ * errors.
+ */
 import { randomUUID } from "node:crypto";
 import { isObject, parseJson } from "../json.ts";
 import { type Move, nextMove } from "./plan.ts";
@@ -14,7 +17,8 @@ export function offlineMessagesApi(): typeof fetch {
 
 async function answer(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (request.method !== "POST") return refusal(405, "invalid_request_error", `${request.method} is not taken here; use POST.`);
+  if (request.method !== "POST")
+    return refusal(405, "invalid_request_error", `${request.method} is not taken here; use POST.`);
   const text = await request.text();
   const body = parseJson(text);
   if (!isObject(body) || !Array.isArray(body["messages"]) || body["messages"].length === 0)
@@ -28,7 +32,9 @@ async function answer(request: Request): Promise<Response> {
 const conversationOf = (body: Record<string, unknown>) => {
   const tools = Array.isArray(body["tools"]) ? body["tools"].filter(isObject) : [];
   return {
-    messages: (body["messages"] as unknown[]).filter(isObject).map(({ role, content }) => ({ role: String(role), content })),
+    messages: (body["messages"] as unknown[])
+      .filter(isObject)
+      .map(({ role, content }) => ({ role: String(role), content })),
     tools: new Set(tools.map(({ name }) => String(name))),
   };
 };
@@ -49,9 +55,10 @@ interface Message {
 }
 
 function toMessage(body: Record<string, unknown>, move: Move, inputTokens: number): Message {
-  const block: Block = "text" in move
-    ? { type: "text", text: move.text, citations: null }
-    : { type: "tool_use", id: newId("toolu"), name: move.tool, input: move.input };
+  const block: Block =
+    "text" in move
+      ? { type: "text", text: move.text, citations: null }
+      : { type: "tool_use", id: newId("toolu"), name: move.tool, input: move.input };
   return {
     id: newId("msg"),
     type: "message",
@@ -126,5 +133,7 @@ const PIECE_CHARS = 16;
 const pieces = (text: string): string[] => {
   const characters = [...text];
   const count = Math.ceil(characters.length / PIECE_CHARS);
-  return Array.from({ length: count }, (_, index) => characters.slice(index * PIECE_CHARS, (index + 1) * PIECE_CHARS).join(""));
+  return Array.from({ length: count }, (_, index) =>
+    characters.slice(index * PIECE_CHARS, (index + 1) * PIECE_CHARS).join(""),
+  );
 };

@@ -1,8 +1,18 @@
 /** What is asked for, in the order it is said. A verb that is denied, reported or only asked about is not a request. */
 
 export type IntentKind =
-  | "charge" | "pay" | "crypto_send" | "crypto_receive" | "invoice" | "label" | "quote" | "track" | "notify" | "kyc"
-  | "discover" | "connections";
+  | "charge"
+  | "pay"
+  | "crypto_send"
+  | "crypto_receive"
+  | "invoice"
+  | "label"
+  | "quote"
+  | "track"
+  | "notify"
+  | "kyc"
+  | "discover"
+  | "connections";
 
 export interface Intent {
   kind: IntentKind;
@@ -36,7 +46,7 @@ export function findIntents(words: string, signs: Signs): Intent[] {
   return intents;
 }
 
-/** A noun in a list (`and the invoice`) is a request, but in what somebody is to be told or found it is only mentioned. */
+/** A noun in a list (`and the invoice`) is a request; in what somebody is to be told or found it is only mentioned. */
 function isMention(hit: Hit, last: Intent | undefined, words: string): boolean {
   if (hit.isListed) return last === undefined || last.kind === "notify";
   return last?.kind === "discover" && !/[.!?\n]/.test(words.slice(last.from, hit.at));
@@ -52,8 +62,10 @@ interface Hit {
 }
 
 const articles = "a|an|the|new|um|uma|o|a|nova|novo|un|una|la|el|su|sua|her|his|their";
-const some = `(?:(?:${articles}|pix|boleto|card|service|shipping|dos correios|correios|jadlog|loggi|sedex|pac|carrier)\\s){0,4}`;
-const make = "create|generate|issue|emit|buy|purchase|print|get|prepare|raise|" +
+const kinds = "pix|boleto|card|service|shipping|dos correios|correios|jadlog|loggi|sedex|pac|carrier";
+const some = `(?:(?:${articles}|${kinds})\\s){0,4}`;
+const make =
+  "create|generate|issue|emit|buy|purchase|print|get|prepare|raise|" +
   "crie|criar|crea|crear|gere|gerar|gera|genera|generar|emita|emitir|emite|compre|comprar|compra|" +
   "imprima|imprimir|tire|tirar";
 /** Also said of money that goes out: `make a Pix` sends one, `create a Pix` asks for one. */
@@ -61,14 +73,21 @@ const give = "make|send|do|faça|fazer|faz|mande|mandar|manda|envie|enviar|envia
 const fiscal = "nfs-?e|nf-?e|nfc-?e|invoice|tax document|fiscal document|notas? fisca(?:l|is)|nota|factura|fatura";
 const chargeNoun = "charge|payment request|payment link|cobrança|cobro|link de pagamento";
 /** Before a noun of the same spelling: `the charge`, `a Pix charge`. */
-const notNoun = "(?<!(?:^|[^\\p{L}])(?:the|a|an|this|that|her|his|their|your|my|of|no|any|each|previous|last)\\s(?:(?:pix|boleto|card|new|last)\\s)?)";
-const listed = `(?:,|(?<!\\p{L})(?:and|e|y|then|depois|luego|plus))\\s(?:(?:then|also|também)\\s)?(?:(?:${articles})\\s)?`;
+const determiners = "the|a|an|this|that|her|his|their|your|my|of|no|any|each|previous|last";
+const notNoun = `(?<!(?:^|[^\\p{L}])(?:${determiners})\\s(?:(?:pix|boleto|card|new|last)\\s)?)`;
+const conjunction = "(?:,|(?<!\\p{L})(?:and|e|y|then|depois|luego|plus))\\s(?:(?:then|also|também)\\s)?";
+const listed = `${conjunction}(?:(?:${articles})\\s)?`;
+const show = "list|show|which|what|check|liste|listar|mostre|quais|ver|muestra";
+const tool = "(?:tools?|ferramentas?|herramientas?)";
 
 const patterns: [kind: HitKind, pattern: string, isListed?: boolean][] = [
   ["charge", `(?:${make}|${give})\\s${some}(?:${chargeNoun})`],
   ["charge", `(?:${make})\\s${some}(?:qr code|boleto|pix)`],
   ["charge", `${notNoun}(?:charge|bill|collect)|cobre|cobrar|cobra|cóbrale`],
-  ["pay", `(?:${give})\\s(?:(?:${articles})\\s)?(?:pix|transfer|payment|payout|transferência|pagamento|transferencia|pago)`],
+  [
+    "pay",
+    `(?:${give})\\s(?:(?:${articles})\\s)?(?:pix|transfer|payment|payout|transferência|pagamento|transferencia|pago)`,
+  ],
   ["pay", `${notNoun}(?:pay|transfer)|pague|pagar|paga|transfira|transferir|transfere|transfiere`],
   ["send", "send|envie|enviar|envia|envía|mande|mandar|manda"],
   ["receive", "receive|request|receba|receber|recibir|recibe|solicite|solicitar|peça"],
@@ -83,16 +102,17 @@ const patterns: [kind: HitKind, pattern: string, isListed?: boolean][] = [
   ["quote", "how much[^.?!\\n]{0,40}(?:ship|shipping|freight)|(?:quanto|cuánto)[^.?!\\n]{0,30}(?:frete|envio|envío)"],
   ["quote", "shipping (?:cost|price|rates?)|frete\\s(?:para|até|pro)"],
   ["track", `${notNoun}track|rastreie|rastrear|rastreia|rastrea|rastree`],
-  ["track", "where(?: is|['’]s) (?:the|my|her|his) (?:parcel|package|order)|onde est[áa][^.?!\\n]{0,12}(?:encomenda|pacote|pedido)"],
+  ["track", "where(?: is|['’]s) (?:the|my|her|his) (?:parcel|package|order)"],
+  ["track", "onde est[áa][^.?!\\n]{0,12}(?:encomenda|pacote|pedido)"],
   ["notify", "(?<!(?:the|a|an|this|text|whatsapp|sms|by|via|with|short)\\s)(?:tell|notify|inform|message|text|warn)"],
   ["notify", "let\\s\\p{L}+(?:\\s\\p{L}+){0,2}\\sknow|(?:whatsapp|e-?mail)\\s(?:her|him|them|it|the code)"],
   ["notify", "avise|avisar|avisa|avísale|notifique|notificar|notifica|informe|informar|comunique|diga|conte|dile"],
   ["kyc", "(?:(?:run|do|start|faça|fazer|inicie)\\s)?(?:(?:a|an|um|uma|o)\\s)?kyc"],
-  ["kyc", "(?:verify|check|confirm|verifique|verificar|verifica|confirme)\\s[^.,;\\n]{0,60}?(?:identity|identidade|identidad)"],
+  ["kyc", "(?:verify|check|confirm|verifi(?:que|car|ca)|confirme)\\s[^.,;\\n]{0,60}?(?:identity|identidade?)"],
   ["kyc", "(?:identity|sanctions)\\s(?:check|verification|screening)|verificação de identidade"],
-  ["discover", "(?:find|search for|discover|look for|encontre|encontrar|procure|descubra|busca)\\s(?:(?:a|an|me a|uma|una)\\s)?(?:tools?|ferramentas?|herramientas?)|discover|descubra"],
-  ["discover", "(?:which|what|que|qual|qué)\\s(?:tools?|ferramentas?|herramientas?)"],
-  ["connections", "(?:list|show|which|what|check|liste|listar|mostre|quais|ver|muestra)\\s[^.,;\\n]{0,30}?(?:connections|connected|conexões|conectad[oa]s|conexiones)"],
+  ["discover", `(?:find|search for|look for|encontr(?:e|ar)|procure|busca)\\s(?:(?:a|an|me a|uma|una)\\s)?${tool}`],
+  ["discover", `(?:which|what|que|qual|qué)\\s${tool}|discover|descubra`],
+  ["connections", `(?:${show})\\s[^.,;\\n]{0,30}?(?:connections|connected|conexões|conectad[oa]s|conexiones)`],
   ["connections", "connect|conecte|conectar|conecta"],
 ];
 
@@ -105,7 +125,12 @@ const compiled = patterns.map(([kind, pattern, isListed = false]) => ({
 
 const hitsOf = (words: string): Hit[] =>
   compiled.flatMap(({ kind, isListed, pattern }) =>
-    [...words.matchAll(pattern)].map((match) => ({ kind, isListed, at: match.index, end: match.index + match[0].length })),
+    [...words.matchAll(pattern)].map((match) => ({
+      kind,
+      isListed,
+      at: match.index,
+      end: match.index + match[0].length,
+    })),
   );
 
 /** The earliest hit wins, and of two that begin together the longer. */
@@ -119,8 +144,13 @@ function withoutOverlaps(hits: Hit[]): Hit[] {
 
 const DENIED = /(?<!\p{L})(?:don['’]?t|do not|not|never|without|não|nao|nunca|jamais|sem|sin)\s+(?:\p{L}+\s+)?$/iu;
 /** Somebody else is to do it: `ask her to pay`, `para ela pagar`. */
-const OTHERS = /(?<!\p{L})(?:(?<!(?:want|need|like|have|going|wish|you)\s)to|she|he|they|who|her|him|them|customer|buyer|will|should|must|when|once|if|after|before|ela|ele|cliente|vai|deve|possa|consiga|quando|se|cuando|(?:para|pra)\s\p{L}+)\s$/iu;
-const QUESTION = /^\W*(?:how|what|why|did|does|have|has|when|como|o que|por que|quando|cómo|qué|was|were|is|are)(?!\p{L})/iu;
+const others = [
+  "(?<!(?:want|need|like|have|going|wish|you)\\s)to|she|he|they|who|her|him|them|customer|buyer|will|should|must",
+  "when|once|if|after|before|ela|ele|cliente|vai|deve|possa|consiga|quando|se|cuando|(?:para|pra)\\s\\p{L}+",
+].join("|");
+const OTHERS = new RegExp(`(?<!\\p{L})(?:${others})\\s$`, "iu");
+const QUESTION =
+  /^\W*(?:how|what|why|did|does|have|has|when|como|o que|por que|quando|cómo|qué|was|were|is|are)(?!\p{L})/iu;
 const READS: readonly HitKind[] = ["quote", "track", "discover", "connections"];
 
 function isRequest(words: string, { kind, at, end }: Hit): boolean {
@@ -128,7 +158,8 @@ function isRequest(words: string, { kind, at, end }: Hit): boolean {
   if (DENIED.test(before)) return false;
   if (READS.includes(kind)) return true;
   if (kind === "pay" && OTHERS.test(before)) return false;
-  if (kind === "notify" && (/^\s?-?me(?!\p{L})/iu.test(words.slice(end)) || /(?<!\p{L})me\s$/iu.test(before))) return false;
+  if (kind === "notify" && (/^\s?-?me(?!\p{L})/iu.test(words.slice(end)) || /(?<!\p{L})me\s$/iu.test(before)))
+    return false;
   const sentence = before + words.slice(at, end) + /^[^.!?\n]*[.!?]?/u.exec(words.slice(end))![0];
   return !(QUESTION.test(sentence) && sentence.trimEnd().endsWith("?"));
 }

@@ -1,6 +1,8 @@
 /**
- * Amounts as people write them: `R$150`, `R$ 1.234,56`, `150 reais`, `US$ 9.90`, `2 mil reais`, `10 USDC`. An amount whose
- * reading is doubtful is not read at all: whoever asks for money must not guess.
+ * Amounts as people write them: `R$150`, `R$ 1.234,56`, `150 reais`, `US$ 9.90`, `2 mil reais`, `10 USDC`. An amount
+ * whose reading is doubtful is not read at all: whoever asks for money must not guess.
+ *
+
  */
 import { AMOUNT_MINOR_MAX, currencies, type Currency, fromDecimal, type Money } from "../../schema/money.ts";
 
@@ -32,8 +34,11 @@ export function readAmount(match: RegExpMatchArray): Money | undefined {
 const isToken = (currency: Currency): boolean => currencies[currency] > 2;
 
 /**
- * A figure as a plain decimal. In money with cents a separator before three digits groups thousands and one before one or
- * two digits begins the cents, in either language. A token has more decimals, so `1.234 USDC` could be both and is neither.
+ * A figure as a plain decimal. In money with cents a separator before three digits groups thousands and one before one
+ * or two digits begins the cents, in either language. A token has more decimals, so `1.234 USDC` could be both and is
+ * neither.
+ *
+
  */
 function plainDecimal(figure: string, currency: Currency): string | undefined {
   if (/^\d+$/.test(figure)) return figure;
@@ -49,9 +54,18 @@ function plainDecimal(figure: string, currency: Currency): string | undefined {
 const currencyOf = (written: string): Currency => spelledCurrencies[written] ?? (written.toUpperCase() as Currency);
 
 const spelledCurrencies: Partial<Record<string, Currency>> = {
-  "r$": "BRL", real: "BRL", reais: "BRL",
-  "us$": "USD", "u$": "USD", dollar: "USD", dollars: "USD", "dólar": "USD", "dólares": "USD",
-  "€": "EUR", euro: "EUR", euros: "EUR",
+  r$: "BRL",
+  real: "BRL",
+  reais: "BRL",
+  us$: "USD",
+  u$: "USD",
+  dollar: "USD",
+  dollars: "USD",
+  dólar: "USD",
+  dólares: "USD",
+  "€": "EUR",
+  euro: "EUR",
+  euros: "EUR",
 };
 
 const scaleOf = (word: string): bigint => {

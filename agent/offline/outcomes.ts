@@ -14,11 +14,23 @@ export interface Outcome {
 
 /** States in which a tool that answered has still not done what it was asked for. */
 const undone = new Set([
-  "rejected", "declined", "failed", "denied", "error", "refused", "canceled", "cancelled", "expired",
-  "rejeitada", "cancelada", "recusada",
+  "rejected",
+  "declined",
+  "failed",
+  "denied",
+  "error",
+  "refused",
+  "canceled",
+  "cancelled",
+  "expired",
+  "rejeitada",
+  "cancelada",
+  "recusada",
 ]);
 
-/** content  a `tool_result`'s: a text or text blocks; plain or guarded, JSON or not, bare or in an envelope with `data` */
+/**
+ * content  a `tool_result`'s: a text or text blocks; plain or guarded, JSON or not, bare or in an envelope with `data`
+ */
 export function readOutcome({ content, is_error: isError }: { content?: unknown; is_error?: unknown }): Outcome {
   const parsed = parseJson(unguard(textOf(content)));
   const outer = isObject(parsed) ? parsed : { message: typeof parsed === "string" ? parsed : textOf(content) };
@@ -27,8 +39,15 @@ export function readOutcome({ content, is_error: isError }: { content?: unknown;
   const isUndone = isError === true || outer["success"] === false || undone.has(String(body["status"]).toLowerCase());
   const code = text(outer["code"]) ?? text(outer["error"]) ?? text(body["reason"]) ?? text(body["status"]) ?? "error";
   return {
-    isOk: !isUnclear && !isUndone, isUnclear, body, code,
-    sentence: text(outer["message"]) ?? (outer["code"] === undefined ? undefined : text(outer["error"])) ?? text(body["reason"]) ?? "",
+    isOk: !isUnclear && !isUndone,
+    isUnclear,
+    body,
+    code,
+    sentence:
+      text(outer["message"]) ??
+      (outer["code"] === undefined ? undefined : text(outer["error"])) ??
+      text(body["reason"]) ??
+      "",
   };
 }
 

@@ -1,6 +1,8 @@
 /**
- * One part of a request: what was read between the first word of an intent and the next intent, and what a tool makes of it.
- * A value that two finds disagree on is not chosen, and so is missing.
+ * One part of a request: what was read between the first word of an intent and the next intent, and what a tool makes
+ * of it. A value that two finds disagree on is not chosen, and so is missing.
+ *
+
  */
 import { type Money, toDecimal } from "../../schema/money.ts";
 import type { Intent, IntentKind } from "./intents.ts";
@@ -13,7 +15,9 @@ export interface Part extends Reading {
 export function partOf(reading: Reading, { kind, from, to }: Intent): Part {
   const within = <Value>(found: readonly Found<Value>[]) => found.filter(({ at }) => at >= from && at < to);
   const { words: text, ...lists } = reading;
-  const own = Object.fromEntries(Object.entries(lists).map(([name, found]) => [name, within(found as Found<unknown>[])]));
+  const own = Object.fromEntries(
+    Object.entries(lists).map(([name, found]) => [name, within(found as Found<unknown>[])]),
+  );
   return { kind, words: text.slice(from, to), ...(own as unknown as Omit<Reading, "words">) };
 }
 
@@ -30,9 +34,14 @@ const key = (value: unknown): string =>
   JSON.stringify(value, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part)).toLowerCase();
 
 /** Words that make the one figure beside them a part of a sum: `10%`, `3x`, `each`, `50 centavos`. */
-const ARITHMETIC = /%|(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each|cada|times|vezes|per|veces|cuotas?)(?!\p{L})|\d\s?x(?!\p{L})/iu;
+const ARITHMETIC = new RegExp(
+  String.raw`%|\d\s?x(?!\p{L})|` +
+    String.raw`(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each|cada|times|vezes|per|veces|cuotas?)(?!\p{L})`,
+  "iu",
+);
 
-export const amountOf = ({ amounts, words: text }: Part): Money | undefined => (ARITHMETIC.test(text) ? undefined : only(amounts));
+export const amountOf = ({ amounts, words: text }: Part): Money | undefined =>
+  ARITHMETIC.test(text) ? undefined : only(amounts);
 
 export const money = ({ amountMinor, currency }: Money) => ({ amount: Number(amountMinor), currency });
 
@@ -52,12 +61,15 @@ export const carrierOf = (text: string): string | undefined => CARRIER.exec(text
 const NETWORK = /(?<!\p{L})(base|polygon|ethereum|solana|bitcoin)(?!\p{L})/iu;
 
 export const cryptoArguments = ({ words: text }: Part, amount: Money) => ({
-  amount: toDecimal(amount).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""),
+  amount: toDecimal(amount)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, ""),
   currency: amount.currency,
   ...optional({ network: NETWORK.exec(text)?.[1]?.toLowerCase() }),
 });
 
-export const parcels = ({ weightsG }: Part) => (weightsG.length > 0 ? { items: weightsG.map(({ value }) => ({ weight_g: value })) } : {});
+export const parcels = ({ weightsG }: Part) =>
+  weightsG.length > 0 ? { items: weightsG.map(({ value }) => ({ weight_g: value })) } : {};
 
 export const channelOf = ({ words: text, phones, emails }: Part): "whatsapp" | "sms" | "email" => {
   if (/(?<!\p{L})sms(?!\p{L})/iu.test(text)) return "sms";
@@ -86,7 +98,7 @@ export interface Party {
  * subject  whom the step is about that this one builds on
  */
 export function partyOf(part: Part, parts: readonly Part[], subject?: string): Party {
-  const named = part.names.length > 0 ? nameOf(part) : subject ?? only(parts.flatMap(({ names }) => names));
+  const named = part.names.length > 0 ? nameOf(part) : (subject ?? only(parts.flatMap(({ names }) => names)));
   const own = { taxId: only(part.taxIds), phone: only(part.phones), email: only(part.emails) };
   const others = parts.filter((other) => other !== part && other.kind !== "pay" && isAbout(other, named));
   const elsewhere = <Value>(list: (part: Part) => Found<Value>[]) => only(others.flatMap(list));
@@ -100,10 +112,11 @@ export function partyOf(part: Part, parts: readonly Part[], subject?: string): P
 
 /** Of several names the one that a document stands behind: `for Consulting to Maria Silva, CPF …`. */
 const nameOf = ({ names, taxIds }: Part): string | undefined =>
-  only(names) ?? only(names.filter(({ value, at }) => taxIds.some((taxId) => taxId.at > at && taxId.at - at - value.length < 16)));
+  only(names) ??
+  only(names.filter(({ value, at }) => taxIds.some((taxId) => taxId.at > at && taxId.at - at - value.length < 16)));
 
 const isAbout = ({ names }: Part, name: string | undefined): boolean =>
   names.length === 0 || (name !== undefined && names.every(({ value }) => value.toLowerCase() === name.toLowerCase()));
 
-export const partyArguments = ({ name, taxId, phone, email }: Party) => optional({ name, document: taxId?.value, phone, email });
-
+export const partyArguments = ({ name, taxId, phone, email }: Party) =>
+  optional({ name, document: taxId?.value, phone, email });

@@ -1,4 +1,6 @@
-/** The next move of a conversation: another tool call, or the words that end it. Decided from the conversation alone. */
+/**
+ * The next move of a conversation: another tool call, or the words that end it. Decided from the conversation alone.
+ */
 import { display } from "../../schema/money.ts";
 import { isObject } from "../json.ts";
 import { field, type Outcome, readOutcome } from "./outcomes.ts";
@@ -33,11 +35,18 @@ interface State {
   outcome?: Outcome;
 }
 
-function stateOf(step: Step, { states, results, tools }: {
-  states: ReadonlyMap<Step, State>;
-  results: Result[];
-  tools: ReadonlySet<string>;
-}): State | "next" {
+function stateOf(
+  step: Step,
+  {
+    states,
+    results,
+    tools,
+  }: {
+    states: ReadonlyMap<Step, State>;
+    results: Result[];
+    tools: ReadonlySet<string>;
+  },
+): State | "next" {
   if (step.missing.length > 0) return { kind: "missing" };
   if (!tools.has(step.tool)) return { kind: "not_offered" };
   if (step.after && states.get(step.after)?.kind !== "done") return { kind: "held_back" };
@@ -54,18 +63,27 @@ interface Result {
 
 /** Every tool use with its result, in order. One without a result counts as failed: it is not tried again. */
 function resultsIn(messages: Conversation["messages"]): Result[] {
-  const blocks = messages.flatMap(({ content }) => (Array.isArray(content) ? content : []) as unknown[]).filter(isObject);
+  const blocks = messages
+    .flatMap(({ content }) => (Array.isArray(content) ? content : []) as unknown[])
+    .filter(isObject);
   return blocks.flatMap((block) => {
     if (block["type"] !== "tool_use") return [];
     const result = blocks.find((other) => other["type"] === "tool_result" && other["tool_use_id"] === block["id"]);
-    return [{ tool: String(block["name"]), outcome: readOutcome(result ?? { content: "There is no result.", is_error: true }) }];
+    return [
+      {
+        tool: String(block["name"]),
+        outcome: readOutcome(result ?? { content: "There is no result.", is_error: true }),
+      },
+    ];
   });
 }
 
 function textIn(content: unknown): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
-  return content.flatMap((block) => (isObject(block) && block["type"] === "text" ? [String(block["text"])] : [])).join("\n");
+  return content
+    .flatMap((block) => (isObject(block) && block["type"] === "text" ? [String(block["text"])] : []))
+    .join("\n");
 }
 
 function report({ language, steps }: Request, states: ReadonlyMap<Step, State>): string {
@@ -79,13 +97,30 @@ function report({ language, steps }: Request, states: ReadonlyMap<Step, State>):
     const asks = step.missing.filter((missing) => !step.after?.missing.includes(missing));
     if (kind === "done") return [describe(step, outcome!.body, say)];
     if (kind === "not_offered") return [say.notOffered(name, step.tool)];
-    if (kind === "missing" && asks.length > 0) return [say.need(name, listed(asks.map((missing) => say.ask[missing]), say))];
+    if (kind === "missing" && asks.length > 0)
+      return [
+        say.need(
+          name,
+          listed(
+            asks.map((missing) => say.ask[missing]),
+            say,
+          ),
+        ),
+      ];
     if (kind === "missing" || kind === "held_back") heldBack.push(step);
     if (kind !== "failed") return [];
     if (outcome!.isUnclear) return [say.unclear(name, field(outcome!.body, "tool_call_id", "id"))];
     return [say.failed(name, outcome!.code, outcome!.sentence)];
   });
-  if (heldBack.length > 0) parts.push(say.notDone(listed(heldBack.map((step) => nameOf(step, say)), say)));
+  if (heldBack.length > 0)
+    parts.push(
+      say.notDone(
+        listed(
+          heldBack.map((step) => nameOf(step, say)),
+          say,
+        ),
+      ),
+    );
   return parts.join("\n");
 }
 
@@ -103,7 +138,20 @@ function describe(step: Step, body: Record<string, unknown>, say: Words): string
   const details = [
     [say.label.pixCode, field(body, "pix_copy_paste")],
     [say.label.trackingCode, field(body, "tracking_code")],
-    [say.label.link, field(body, "checkout_url", "charge_url", "payment_url", "hosted_url", "inquiry_url", "label_url", "pdf_url", "connect_url")],
+    [
+      say.label.link,
+      field(
+        body,
+        "checkout_url",
+        "charge_url",
+        "payment_url",
+        "hosted_url",
+        "inquiry_url",
+        "label_url",
+        "pdf_url",
+        "connect_url",
+      ),
+    ],
     [say.label.expires, field(body, "expires_at")],
   ];
   return [head, ...details.flatMap(([label, value]) => (value ? [`${label}: ${value}`] : []))].join("\n");
@@ -113,20 +161,31 @@ function headOf({ kind }: Step, body: Record<string, unknown>, say: Words): stri
   const cost = body["cost_minor"];
   switch (kind) {
     case "quote":
-      return rows(body["quotes"], (quote) => `${field(quote, "carrier") ?? ""} ${field(quote, "service") ?? ""}, ${brl(quote["cost_minor"])}` +
-        (field(quote, "delivery_days") ? `, ${field(quote, "delivery_days")} ${say.days}` : ""), say);
+      return rows(
+        body["quotes"],
+        (quote) =>
+          `${field(quote, "carrier") ?? ""} ${field(quote, "service") ?? ""}, ${brl(quote["cost_minor"])}` +
+          (field(quote, "delivery_days") ? `, ${field(quote, "delivery_days")} ${say.days}` : ""),
+        say,
+      );
     case "discover":
       return rows(body["matches"], (match) => field(match, "tool_name", "name") ?? "", say);
     case "connections":
       return isObject(body["initiate"])
-        ? field(body, "server_id") ?? ""
-        : rows(body["connections"], (row) => `${field(row, "server_id", "display_name") ?? ""} (${field(row, "status") ?? "?"})`, say);
+        ? (field(body, "server_id") ?? "")
+        : rows(
+            body["connections"],
+            (row) => `${field(row, "server_id", "display_name") ?? ""} (${field(row, "status") ?? "?"})`,
+            say,
+          );
     default:
       return [
         field(body, "number") && `${say.label.number} ${field(body, "number")}`,
         field(body, "status"),
         typeof cost === "number" && `${say.label.cost} ${brl(cost)}`,
-      ].filter(Boolean).join(", ");
+      ]
+        .filter(Boolean)
+        .join(", ");
   }
 }
 
@@ -139,4 +198,6 @@ function rows(list: unknown, write: (row: Record<string, unknown>) => string, sa
 }
 
 const brl = (minor: unknown): string =>
-  typeof minor === "number" && Number.isSafeInteger(minor) ? display({ amountMinor: BigInt(minor), currency: "BRL" }) : "?";
+  typeof minor === "number" && Number.isSafeInteger(minor)
+    ? display({ amountMinor: BigInt(minor), currency: "BRL" })
+    : "?";

@@ -1,12 +1,15 @@
 /**
- * What a text says that a tool can use: amounts, documents, phones, postal codes, names. Each reader takes its finds out of
- * the text before the next one looks, so that a phone number is not also read as a document or an amount.
+ * What a text says that a tool can use: amounts, documents, phones, postal codes, names. Each reader takes its finds
+ * out of the text before the next one looks, so that a phone number is not also read as a document or an amount.
+ *
+
  */
 import { isSampleTaxId, normalizePhone, parseDocument } from "../../schema/documents.ts";
 import type { Money } from "../../schema/money.ts";
 import { parseBrCode } from "../../schema/pix/brcode.ts";
 import { findNames, PLACES } from "./names.ts";
 import { AMOUNT, readAmount } from "./numbers.ts";
+import * as patterns from "./patterns.ts";
 
 export interface Found<Value> {
   value: Value;
@@ -50,35 +53,47 @@ export interface Reading {
 /** dayFirst  how to read 10/12/2026; a date that could be two is not read unless this is known */
 export function read(text: string, { dayFirst = false }: { dayFirst?: boolean } = {}): Reading {
   const from = new Taker(text);
-  const pixCodes = from.take(/000201[^\n]{20,500}6304[0-9A-F]{4}/giu, ([code]) => (parseBrCode(code).ok ? code : undefined));
-  const brokenPixCodes = from.take(/000201\S*/gu, ([code]) => code);
-  const emails = from.take(/[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu, ([email]) => email.toLowerCase());
-  const randomKeys = from.take(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/giu, ([key]) => key.toLowerCase());
-  const wallets = from.take(WALLET, ([address]) => address);
-  const messages = from.takeGroup(SAID, (said) => said.trim());
-  const quotes = from.take(/["“«]([^"”»\n]{2,500})["”»]/gu, (match) => match[1]?.trim());
-  const dates = from.take(/\b(\d{4}-\d{2}-\d{2})\b|\b(\d{2})\/(\d{2})\/(\d{4})\b/gu, (match) => isoDate(match, dayFirst));
-  const trackingCodes = from.take(TRACKING, (match) => (match[1] ?? match[2])?.toUpperCase());
-  const labelled = from.takeGroup(LABELLED_TAX_ID, readTaxId);
-  const formatted = from.take(FORMATTED_TAX_ID, ([document]) => readTaxId(document));
-  const international = from.take(INTERNATIONAL_PHONE, ([number]) => readPhone(number));
-  const postalCodes = from.takeGroup(POSTAL_CODE, (digits) => digits.replace(/\D/g, ""));
-  const national = from.take(NATIONAL_PHONE, ([number]) => readPhone(number));
-  const bare = from.take(/(?<![\d.,$-])\d{10,14}(?![\d,])/gu, ([digits]) => readBareDigits(digits));
+  const pixCodes = from.take(patterns.pixCode, ([code]) => (parseBrCode(code).ok ? code : undefined));
+  const brokenPixCodes = from.take(patterns.pixCodeStart, ([code]) => code);
+  const emails = from.take(patterns.email, ([email]) => email.toLowerCase());
+  const randomKeys = from.take(patterns.uuid, ([key]) => key.toLowerCase());
+  const wallets = from.take(patterns.wallet, ([address]) => address);
+  const messages = from.takeGroup(patterns.said, (said) => said.trim());
+  const quotes = from.take(patterns.quote, (match) => match[1]?.trim());
+  const dates = from.take(patterns.date, (match) => isoDate(match, dayFirst));
+  const trackingCodes = from.take(patterns.tracking, (match) => (match[1] ?? match[2])?.toUpperCase());
+  const labelled = from.takeGroup(patterns.labelledTaxId, readTaxId);
+  const formatted = from.take(patterns.formattedTaxId, ([document]) => readTaxId(document));
+  const international = from.take(patterns.internationalPhone, ([number]) => readPhone(number));
+  const postalCodes = from.takeGroup(patterns.postalCode, (digits) => digits.replace(/\D/g, ""));
+  const national = from.take(patterns.nationalPhone, ([number]) => readPhone(number));
+  const bare = from.take(patterns.bareDigits, ([digits]) => readBareDigits(digits));
   const amounts = from.take(AMOUNT, readAmount);
-  const weightsG = from.take(/(?<![\p{L}\d.,])(\d{1,3}(?:[.,]\d{1,3})?)\s?(kg|g)(?!\p{L})/giu, readWeight);
+  const weightsG = from.take(patterns.weight, readWeight);
   from.take(PLACES, ([place]) => place);
   return {
-    pixCodes, brokenPixCodes, emails, randomKeys, wallets, messages, quotes, dates, trackingCodes, postalCodes, amounts, weightsG,
+    pixCodes,
+    brokenPixCodes,
+    emails,
+    randomKeys,
+    wallets,
+    messages,
+    quotes,
+    dates,
+    trackingCodes,
+    postalCodes,
+    amounts,
+    weightsG,
     taxIds: inOrder([...labelled, ...formatted, ...bare.filter(isTaxIdFound)]),
-    phones: inOrder([...international, ...national, ...bare.filter((found) => typeof found.value === "string")]) as Found<string>[],
+    phones: inOrder([
+      ...international,
+      ...national,
+      ...bare.filter((found) => typeof found.value === "string"),
+    ]) as Found<string>[],
     names: findNames(from.rest),
     words: from.rest,
   };
 }
-
-/** Stands in `words` for every character that was read, so that words on either side of a find do not meet. */
-export const TAKEN = "\u0000";
 
 class Taker {
   rest: string;
@@ -100,13 +115,16 @@ class Taker {
     });
   }
 
-  #takeSpans<Value>(pattern: RegExp, readMatch: (match: RegExpMatchArray) => [string, Value | undefined]): Found<Value>[] {
+  #takeSpans<Value>(
+    pattern: RegExp,
+    readMatch: (match: RegExpMatchArray) => [string, Value | undefined],
+  ): Found<Value>[] {
     const found: Found<Value>[] = [];
     for (const match of this.rest.matchAll(pattern)) {
       const [span, value] = readMatch(match);
       if (value === undefined) continue;
       const at = match.index + match[0].lastIndexOf(span);
-      this.rest = this.rest.slice(0, at) + TAKEN.repeat(span.length) + this.rest.slice(at + span.length);
+      this.rest = this.rest.slice(0, at) + patterns.TAKEN.repeat(span.length) + this.rest.slice(at + span.length);
       found.push({ value, at });
     }
     return found;
@@ -114,33 +132,6 @@ class Taker {
 }
 
 const inOrder = <Value>(found: Found<Value>[]): Found<Value>[] => found.sort((a, b) => a.at - b.at);
-
-/** Ethereum and its kin, Bitcoin, Solana. */
-const WALLET = /\b(?:0x[0-9a-fA-F]{40}|bc1[a-z0-9]{25,60}|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[1-9A-HJ-NP-Za-km-z]{32,44})\b/gu;
-
-/** What follows `tell her that`, `saying`, `avise que`: up to the end of the sentence or the next step. */
-const SAID = new RegExp(
-  String.raw`(?:(?<!\p{L})(?:tell|notify|let|message|text|inform|warn|avise|avisa|avisar|avisando|diga|informe|informa|informar|notifique|conte|dile)` +
-    String.raw`(?!\p{L})(?:(?![.;!?](?:\s|$))[^\n;])*?(?<!\p{L})(?:that|que)|(?<!\p{L})(?:saying|dizendo|diciendo)(?:\s(?:that|que))?):?\s+` +
-    String.raw`["“]?((?:(?!${TAKEN}|["”]|,?\s(?:and then|then|e depois|depois|y luego|luego)\s)[^\n;])+?)["”]?` +
-    String.raw`(?=[.!?]?(?:[\s.]*$|[.!?]\s|[\n;"”]|,?\s(?:and then|then|e depois|depois|y luego|luego)\s))`,
-  "giu",
-);
-
-const TRACKING = /\b([A-Z]{2}\d{9}[A-Z]{2})\b|(?:tracking code|código de rastreio|código de rastreamento)[:\s]+([A-Z0-9-]*\d[A-Z0-9-]{4,40})/giu;
-
-/** A number of any length behind its label is a document, if perhaps a wrong one. */
-const LABELLED_TAX_ID =
-  /(?<!\p{L})(?:CPF|CNPJ)(?!\p{L})(?:\s*(?:is|é|es|do cliente|number|número|n[ºo°]?\.?|[:#]))*\s*(\d{3}[ .]\d{3}[ .]\d{3}[ -]\d{2}(?!\d)|[0-9A-Z]{2}[\d.A-Z/-]{3,18}\d(?![\p{L}\d]))/giu;
-const FORMATTED_TAX_ID =
-  /(?<![\p{L}\d.])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}\/[0-9A-Z]{4}-\d{2})(?![\p{L}\d])/giu;
-
-const INTERNATIONAL_PHONE =
-  /\+\d{8,15}(?![\d-])|\+55[\s-]?\(?\d{2}\)?[\s-]?(?:9\s?)?\d{4}[\s-]?\d{4}(?!\d)|\+\d{1,3}(?:[\s-]\(?\d{1,4}\)?){2,4}(?!\d)/gu;
-const NATIONAL_PHONE = /(?<![\d.,$-])\(?\d{2}\)?[\s-]?(?:9\s?)?\d{4}[\s-]\d{4}(?![\d-])/gu;
-
-const POSTAL_CODE =
-  /(?<!\p{L})CEP(?!\p{L})[\s:]*(\d{5}-?\d{3})(?!\d)|(?<![\p{L}\d.,$-])(\d{5}-\d{3})(?![\d-])|(?<!\p{L})(?:to|para|a)\s(\d{8})(?!\d)/giu;
 
 function readTaxId(text: string): TaxId | undefined {
   const value = text.replace(/[^0-9A-Za-z]/g, "").toUpperCase();

@@ -4,10 +4,24 @@ import type { Money } from "../../schema/money.ts";
 import { findIntents, type IntentKind } from "./intents.ts";
 import { field, type Outcome } from "./outcomes.ts";
 import {
-  amountOf, carrierOf, channelOf, cryptoArguments, isDueDateSpokenOf, methodOf, money, only, optional, parcels, type Part, partOf,
-  partyArguments, partyOf, pixKeyOf,
+  amountOf,
+  carrierOf,
+  channelOf,
+  cryptoArguments,
+  isDueDateSpokenOf,
+  methodOf,
+  money,
+  only,
+  optional,
+  parcels,
+  type Part,
+  partOf,
+  partyArguments,
+  partyOf,
+  pixKeyOf,
 } from "./parts.ts";
-import { read, TAKEN, type TaxId } from "./read.ts";
+import { TAKEN } from "./patterns.ts";
+import { read, type TaxId } from "./read.ts";
 import { languageOf, type Language, type Missing, words } from "./words.ts";
 
 export interface Step {
@@ -37,7 +51,9 @@ export function planRequest(text: string): Request {
   if (text.length > TEXT_CHARS_MAX) return { language: languageOf(text.slice(0, TEXT_CHARS_MAX)), steps: [] };
   const language = languageOf(text);
   const reading = read(text, { dayFirst: language !== "en" });
-  const parts = findIntents(reading.words, reading).slice(0, STEPS_MAX).map((intent) => partOf(reading, intent));
+  const parts = findIntents(reading.words, reading)
+    .slice(0, STEPS_MAX)
+    .map((intent) => partOf(reading, intent));
   const steps: Step[] = [];
   for (const part of parts) {
     const step = toStep(part, { parts, steps, language });
@@ -70,7 +86,14 @@ const tools: Record<IntentKind, MetaToolName> = {
 
 function toStep(part: Part, around: Around): Step {
   const draft = drafts[part.kind](part, around);
-  return { kind: part.kind, tool: tools[part.kind], after: undefined, missing: [], about: { amount: undefined, name: undefined }, ...draft };
+  return {
+    kind: part.kind,
+    tool: tools[part.kind],
+    after: undefined,
+    missing: [],
+    about: { amount: undefined, name: undefined },
+    ...draft,
+  };
 }
 
 type Draft = Pick<Step, "input"> & Partial<Omit<Step, "kind" | "tool">>;
@@ -86,10 +109,15 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     return {
       about: { amount, name: buyer.name },
       missing: missing({
-        amount, name: buyer.name, ...documentNeed(buyer.taxId, needsDocument), ...(speaksOfDueDate && { due_date: dueDate }),
+        amount,
+        name: buyer.name,
+        ...documentNeed(buyer.taxId, needsDocument),
+        ...(speaksOfDueDate && { due_date: dueDate }),
       }),
       input: () => ({
-        ...money(amount!), method, ...optional({ description: part.quotes[0]?.value, due_date: dueDate }),
+        ...money(amount!),
+        method,
+        ...optional({ description: part.quotes[0]?.value, due_date: dueDate }),
         buyer: partyArguments(buyer),
       }),
     };
@@ -105,7 +133,9 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
       about: { amount, name: name ?? pixKey },
       missing: missing({ amount, pix_key: pixKey, ...documentNeed(taxId, false) }),
       input: () => ({
-        action: "pay", ...money(amount!), method: "pix",
+        action: "pay",
+        ...money(amount!),
+        method: "pix",
         recipient: { pix_key: pixKey, ...optional({ name, document: taxId?.value }) },
         ...optional({ description: part.quotes[0]?.value }),
       }),
@@ -140,7 +170,8 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
       about: { amount, name: recipient.name },
       missing: missing({ amount, name: recipient.name, ...documentNeed(recipient.taxId, true) }),
       input: () => ({
-        type: /(?<!\p{L})nf-?e(?!\p{L})/iu.test(part.words) ? "nfe" : "nfse", action: "issue",
+        type: /(?<!\p{L})nf-?e(?!\p{L})/iu.test(part.words) ? "nfe" : "nfse",
+        action: "issue",
         recipient: partyArguments(recipient),
         items: [{ ...optional({ description: part.quotes[0]?.value }), amount: Number(amount!.amountMinor) }],
       }),
@@ -156,8 +187,10 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
       about: { amount: undefined, name: receiver.name },
       missing: missing({ postal_code: postalCode, ...documentNeed(receiver.taxId, false) }),
       input: () => ({
-        action: "label", ...optional({ carrier: carrierOf(part.words) }),
-        destination: { postal_code: postalCode, ...partyArguments({ ...receiver, email: undefined }) }, ...parcels(part),
+        action: "label",
+        ...optional({ carrier: carrierOf(part.words) }),
+        destination: { postal_code: postalCode, ...partyArguments({ ...receiver, email: undefined }) },
+        ...parcels(part),
       }),
     };
   },
@@ -167,7 +200,10 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
     return {
       missing: missing({ postal_code: postalCode }),
       input: () => ({
-        action: "quote", ...optional({ carrier: carrierOf(part.words) }), destination: { postal_code: postalCode }, ...parcels(part),
+        action: "quote",
+        ...optional({ carrier: carrierOf(part.words) }),
+        destination: { postal_code: postalCode },
+        ...parcels(part),
       }),
     };
   },
@@ -179,7 +215,8 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
       after: label,
       missing: missing({ tracking_code: written ?? label }),
       input: (done) => ({
-        action: "track", ...optional({ carrier: carrierOf(part.words) }),
+        action: "track",
+        ...optional({ carrier: carrierOf(part.words) }),
         tracking_code: written ?? field((label && done(label)?.body) ?? {}, "tracking_code", "id") ?? "",
       }),
     };
@@ -214,7 +251,10 @@ const drafts: Record<IntentKind, (part: Part, around: Around) => Draft> = {
   discover: (part) => ({ input: () => ({ use_case: part.words.replaceAll(TAKEN, "").trim().slice(0, 500) }) }),
 
   connections(part) {
-    const server = /(?<!\p{L})(?:connect|conecte|conectar|conecta)\s(?:(?:to|the|o|a|ao|à|el|con)\s)?(\p{L}[\p{L}\d-]+)/iu.exec(part.words)?.[1];
+    const server =
+      /(?<!\p{L})(?:connect|conecte|conectar|conecta)\s(?:(?:to|the|o|a|ao|à|el|con)\s)?(\p{L}[\p{L}\d-]+)/iu.exec(
+        part.words,
+      )?.[1];
     return { input: () => (server ? { action: "initiate", server_id: server.toLowerCase() } : { action: "list" }) };
   },
 };
@@ -231,7 +271,9 @@ function payCode(part: Part): Draft {
 }
 
 const isSameMovement = (a: Step, b: Step): boolean =>
-  a.tool === b.tool && ["charge", "pay", "crypto_send", "crypto_receive"].includes(a.kind) && a.missing.length + b.missing.length === 0 &&
+  a.tool === b.tool &&
+  ["charge", "pay", "crypto_send", "crypto_receive"].includes(a.kind) &&
+  a.missing.length + b.missing.length === 0 &&
   JSON.stringify(a.input(() => undefined)) === JSON.stringify(b.input(() => undefined));
 
 const lastOf = (steps: readonly Step[], kinds: readonly IntentKind[]): Step | undefined =>
@@ -246,7 +288,12 @@ const documentNeed = (taxId: TaxId | undefined, isNeeded: boolean): Partial<Reco
   return isNeeded ? { document: taxId } : {};
 };
 
-function messageAbout({ subject, steps, done, language }: {
+function messageAbout({
+  subject,
+  steps,
+  done,
+  language,
+}: {
   subject: Step;
   steps: readonly Step[];
   done: (step: Step) => Outcome | undefined;

@@ -4,6 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import type { Database, TransactionSql } from "../db/connect.ts";
+import { StartError } from "../start-error.ts";
 
 /** Where a sealed value lives. It is authenticated with the value. */
 export interface Place {
@@ -17,9 +18,11 @@ export interface Vault {
   seal(sql: Database["sql"] | TransactionSql, place: Place, text: string, now: Date): Promise<string>;
   /** Throws when the text was not sealed for this place, or under another master key. */
   open(sql: Database["sql"] | TransactionSql, place: Place, sealed: string): Promise<string>;
+  /** Throws StartError when what this database holds was sealed under another master key. */
+  check(sql: Database["sql"]): Promise<void>;
 }
 
-const KEY_BYTES = 32;
+export const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -28,6 +31,14 @@ export function createVault(masterKey: Uint8Array): Vault {
   if (masterKey.byteLength !== KEY_BYTES) throw new RangeError(`the master key must have ${KEY_BYTES} bytes`);
   const opened = new Map<string, Buffer>();
 
+  function unwrap(place: Pick<Place, "orgId" | "projectId">, version: number, wrapped: string): Buffer {
+    try {
+      return decrypt(masterKey, wrapped, wrapContext(place, version));
+    } catch (cause) {
+      throw new StartError(OTHER_MASTER_KEY, { cause });
+    }
+  }
+
   async function dataKey(sql: Database["sql"] | TransactionSql, place: Place, version: number): Promise<Buffer | undefined> {
     const name = `${place.projectId}.${version}`;
     const known = opened.get(name);
@@ -35,7 +46,7 @@ export function createVault(masterKey: Uint8Array): Vault {
     const [row] = await sql<{ wrapped: string }[]>`
       select wrapped from data_keys where project_id = ${place.projectId} and version = ${version}`;
     if (!row) return undefined;
-    const key = decrypt(masterKey, row.wrapped, wrapContext(place, version));
+    const key = unwrap(place, version, row.wrapped);
     opened.set(name, key);
     return key;
   }
@@ -61,14 +72,24 @@ export function createVault(masterKey: Uint8Array): Vault {
       if (!key || !body) throw new Error(`no data key opens ${place.column} of ${place.row}`);
       return decrypt(key, body, context(place)).toString();
     },
+    /** Any data key will do: all are wrapped by the one master key. */
+    async check(sql) {
+      const [row] = await sql<{ orgId: string; projectId: string; version: number; wrapped: string }[]>`
+        select org_id as "orgId", project_id as "projectId", version, wrapped from data_keys limit 1`;
+      if (row) unwrap(row, row.version, row.wrapped);
+    },
   };
 }
 
 /** Data keys are versioned so that one can be rotated while values sealed under the last still open. */
 const CURRENT_VERSION = 1;
 
+const OTHER_MASTER_KEY =
+  "MASTER_KEY is not the key under which this database's credentials were sealed, so none of them can be opened. " +
+  "Start with that key again; a server that was started without MASTER_KEY keeps it in the file master.key of its DATA_DIR.";
+
 const context = ({ orgId, projectId, row, column }: Place): string => [orgId, projectId, row, column].join("/");
-const wrapContext = ({ orgId, projectId }: Place, version: number): string => ["data-key", orgId, projectId, version].join("/");
+const wrapContext = ({ orgId, projectId }: Pick<Place, "orgId" | "projectId">, version: number): string => ["data-key", orgId, projectId, version].join("/");
 
 function encrypt(key: Uint8Array, plain: Uint8Array, boundTo: string): string {
   const nonce = randomBytes(NONCE_BYTES);

@@ -25,22 +25,36 @@ describe("the wrapper of a tool result", () => {
   });
 
   test("cannot be ended by any text, even by one who knows the nonce", () => {
-    const piece = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom(OPEN, CLOSE, "</", "<", "\\u003c", "\\", '"', "\n"));
-    fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), fc.boolean(), (pieces, isJson) => {
-      const text = isJson ? JSON.stringify({ note: pieces.join("") }) : pieces.join("");
-      const guarded = guard(text, NONCE);
-      expect(guarded.startsWith(OPEN)).toBe(true);
-      expect(guarded.slice(OPEN.length)).toSatisfy((rest: string) => rest.indexOf("<") === rest.length - CLOSE.length);
-    }));
+    const piece = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(OPEN, CLOSE, "</", "<", "\\u003c", "\\", '"', "\n"),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), fc.boolean(), (pieces, isJson) => {
+        const text = isJson ? JSON.stringify({ note: pieces.join("") }) : pieces.join("");
+        const guarded = guard(text, NONCE);
+        expect(guarded.startsWith(OPEN)).toBe(true);
+        expect(guarded.slice(OPEN.length)).toSatisfy(
+          (rest: string) => rest.indexOf("<") === rest.length - CLOSE.length,
+        );
+      }),
+    );
   });
 
   test("gives back what was put in", () => {
-    fc.assert(fc.property(fc.json(), (json) => {
-      expect(JSON.parse(unguard(guard(json)))).toEqual(JSON.parse(json));
-    }));
-    fc.assert(fc.property(fc.string({ unit: "grapheme" }).filter((text) => !isJson(text)), (text) => {
-      expect(JSON.parse(unguard(guard(text)))).toBe(text);
-    }));
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        expect(JSON.parse(unguard(guard(json)))).toEqual(JSON.parse(json));
+      }),
+    );
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme" }).filter((text) => !isJson(text)),
+        (text) => {
+          expect(JSON.parse(unguard(guard(text)))).toBe(text);
+        },
+      ),
+    );
   });
 
   test("has a new nonce each time", () => {

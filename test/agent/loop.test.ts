@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { type AgentEvent, type AgentResult, type AgentTools, type Bounds, defaultBounds, newProgress, runAgent } from "../../agent/loop.ts";
+import {
+  type AgentEvent,
+  type AgentResult,
+  type AgentTools,
+  type Bounds,
+  defaultBounds,
+  newProgress,
+  runAgent,
+} from "../../agent/loop.ts";
 import { createModelClient } from "../../agent/model.ts";
 import { unguard } from "../../agent/guard.ts";
 import type { Clock } from "../../schema/clock.ts";
@@ -36,7 +44,10 @@ describe("a run", () => {
     const api = messagesApi([{ content: [use("t1", "charge", { amount: 1 })] }, { content: [text("Done.")] }]);
     const server = await api.listen();
     try {
-      const { result } = await run([], { api, client: await createModelClient({ apiKey: KEY, baseUrl: server.baseUrl, model: "m" }) });
+      const { result } = await run([], {
+        api,
+        client: await createModelClient({ apiKey: KEY, baseUrl: server.baseUrl, model: "m" }),
+      });
       expect(result?.message).toBe("Done.");
       expect(api.requests.map(({ path, headers }) => [path, headers["authorization"]])).toEqual([
         ["/v1/messages", `Bearer ${KEY}`],
@@ -63,13 +74,22 @@ describe("a run", () => {
     expect(order).toEqual(["t1 starts", "t1 ends", "t2 starts", "t2 ends", "t3 starts", "t3 ends"]);
     expect(result?.toolCalls.map(({ id }) => id)).toEqual(["t1", "t2", "t3"]);
     expect(toolResults(api, 1).map(({ id, content }) => [id, content])).toEqual([
-      ["t1", { of: "t1" }], ["t2", { of: "t2" }], ["t3", { of: "t3" }],
+      ["t1", { of: "t1" }],
+      ["t2", { of: "t2" }],
+      ["t3", { of: "t3" }],
     ]);
   });
 
   test("echoes thinking with its signature, byte for byte", async () => {
-    const thinking = { type: "thinking" as const, thinking: "Ação: 15000 é R$150, \"certo\"\n—", signature: "EqQBCkYIB+/=xyz" };
-    const { api } = await run([{ content: [thinking, use("t1", "charge", { amount: 15000 })] }, { content: [text("Done.")] }]);
+    const thinking = {
+      type: "thinking" as const,
+      thinking: 'Ação: 15000 é R$150, "certo"\n—',
+      signature: "EqQBCkYIB+/=xyz",
+    };
+    const { api } = await run([
+      { content: [thinking, use("t1", "charge", { amount: 15000 })] },
+      { content: [text("Done.")] },
+    ]);
     expect(api.requests[1]?.text).toContain(
       String.raw`{"role":"assistant","content":[{"type":"thinking","thinking":"Ação: 15000 é R$150, \"certo\"\n—","signature":"EqQBCkYIB+/=xyz"},`,
     );
@@ -81,7 +101,8 @@ describe("a run", () => {
       { type: "text", text: "You are a test.", cache_control: { type: "ephemeral" } },
     ]);
     expect(api.requests[1]?.body.tools.map(({ name, cache_control }: any) => [name, cache_control])).toEqual([
-      ["charge", undefined], ["notify", { type: "ephemeral" }],
+      ["charge", undefined],
+      ["notify", { type: "ephemeral" }],
     ]);
     expect(api.requests[1]?.text.match(/cache_control/g)).toHaveLength(2);
   });
@@ -104,14 +125,22 @@ describe("stop reasons", () => {
   });
 
   test("tool_use runs the tools and asks again", async () => {
-    const { api, result } = await run([{ content: [use("t1", "charge")], stopReason: "tool_use" }, { content: [text("Done.")] }]);
+    const { api, result } = await run([
+      { content: [use("t1", "charge")], stopReason: "tool_use" },
+      { content: [text("Done.")] },
+    ]);
     expect(api.requests[1]?.body.messages.map(({ role }: any) => role)).toEqual(["user", "assistant", "user"]);
     expect(result).toMatchObject({ message: "Done.", iterations: 2 });
   });
 
   test("pause_turn gives the answer back as it is and asks for the rest", async () => {
-    const { api, result } = await run([{ content: [text("Searching")], stopReason: "pause_turn" }, { content: [text("Found.")] }]);
-    expect(api.requests[1]?.body.messages.slice(1)).toEqual([{ role: "assistant", content: [{ type: "text", text: "Searching" }] }]);
+    const { api, result } = await run([
+      { content: [text("Searching")], stopReason: "pause_turn" },
+      { content: [text("Found.")] },
+    ]);
+    expect(api.requests[1]?.body.messages.slice(1)).toEqual([
+      { role: "assistant", content: [{ type: "text", text: "Searching" }] },
+    ]);
     expect(result).toMatchObject({ message: "Found.", iterations: 2 });
   });
 
@@ -134,14 +163,20 @@ describe("stop reasons", () => {
     expect(result?.message).toBe(`The charge is\n\n[Cut off at the limit of ${limit}.]`);
   });
 
-  test.each(["max_tokens", "model_context_window_exceeded"])("%s without a word is a limit that was met", async (stopReason) => {
-    const { error } = await run([{ content: [], stopReason }]);
-    expect(error).toMatchObject({ code: "run_limit_reached" });
-  });
+  test.each(["max_tokens", "model_context_window_exceeded"])(
+    "%s without a word is a limit that was met",
+    async (stopReason) => {
+      const { error } = await run([{ content: [], stopReason }]);
+      expect(error).toMatchObject({ code: "run_limit_reached" });
+    },
+  );
 
   test("max_tokens within tool uses runs none of them, tells the model, and goes on", async () => {
     const { api, ran, result } = await run([
-      { content: [use("t1", "charge", { amount: 15000 }), { ...use("t2", "charge"), json: '{"amount":15' }], stopReason: "max_tokens" },
+      {
+        content: [use("t1", "charge", { amount: 15000 }), { ...use("t2", "charge"), json: '{"amount":15' }],
+        stopReason: "max_tokens",
+      },
       { content: [text("I will go slower.")] },
     ]);
     expect(ran).toEqual([]);
@@ -151,7 +186,8 @@ describe("stop reasons", () => {
     ]);
     expect(toolResults(api, 1)[0]?.content.message).toContain("the answer was cut off before the call was complete");
     expect(result?.toolCalls.map(({ status, error_code }) => [status, error_code])).toEqual([
-      ["error", "invalid_args"], ["error", "invalid_args"],
+      ["error", "invalid_args"],
+      ["error", "invalid_args"],
     ]);
   });
 
@@ -171,19 +207,34 @@ describe("tools that fail", () => {
         isError: true,
       })),
     });
-    expect(toolResults(api, 1)).toEqual([{ id: "t1", isError: true, content: { code: "provider_declined", retry: "never" } }]);
+    expect(toolResults(api, 1)).toEqual([
+      { id: "t1", isError: true, content: { code: "provider_declined", retry: "never" } },
+    ]);
   });
 
   test("a thrown Failure is reported and told with its code, field and retry", async () => {
-    const { api, result } = await run([{ content: [use("t1", "charge", { amount: 1.5 })] }, { content: [text("Sorry.")] }], {
-      tools: toolsOf(async () => {
-        throw new Failure("amount_fraction", { field: "amount", amount: "1.5" });
-      }),
-    });
+    const { api, result } = await run(
+      [{ content: [use("t1", "charge", { amount: 1.5 })] }, { content: [text("Sorry.")] }],
+      {
+        tools: toolsOf(async () => {
+          throw new Failure("amount_fraction", { field: "amount", amount: "1.5" });
+        }),
+      },
+    );
     expect(toolResults(api, 1)).toMatchObject([
-      { isError: true, content: { code: "amount_fraction", field: "amount", retry: "never", message: expect.stringContaining("minor units") } },
+      {
+        isError: true,
+        content: {
+          code: "amount_fraction",
+          field: "amount",
+          retry: "never",
+          message: expect.stringContaining("minor units"),
+        },
+      },
     ]);
-    expect(result?.toolCalls).toMatchObject([{ id: "t1", status: "error", error_code: "amount_fraction", input: { amount: 1.5 } }]);
+    expect(result?.toolCalls).toMatchObject([
+      { id: "t1", status: "error", error_code: "amount_fraction", input: { amount: 1.5 } },
+    ]);
   });
 
   test("anything else that a tool throws ends the run, after the call was reported, and starts no further tool", async () => {
@@ -199,11 +250,17 @@ describe("tools that fail", () => {
     expect(JSON.stringify(events)).not.toContain("undefined");
   });
 
-  test.each([["codespar_charge", "charge"], ["NOTIFY", "notify"]])("an unknown tool %s is not run; the model reads that %s was meant", async (name, meant) => {
+  test.each([
+    ["codespar_charge", "charge"],
+    ["NOTIFY", "notify"],
+  ])("an unknown tool %s is not run; the model reads that %s was meant", async (name, meant) => {
     const { api, ran, result } = await run([{ content: [use("t1", name)] }, { content: [text("Sorry.")] }]);
     expect(ran).toEqual([]);
     expect(toolResults(api, 1)).toMatchObject([
-      { isError: true, content: { code: "tool_not_registered", message: `Tool not registered: ${name}. Did you mean ${meant}?` } },
+      {
+        isError: true,
+        content: { code: "tool_not_registered", message: `Tool not registered: ${name}. Did you mean ${meant}?` },
+      },
     ]);
     expect(result?.toolCalls).toMatchObject([{ tool_name: name, status: "error", error_code: "tool_not_registered" }]);
   });
@@ -222,13 +279,19 @@ describe("tools that fail", () => {
     const { api, ran } = await run([{ content: [{ ...use("t1", "charge"), json }] }, { content: [text("Sorry.")] }]);
     expect(ran).toEqual([]);
     expect(toolResults(api, 1)).toMatchObject([
-      { isError: true, content: { code: "invalid_args", message: `The arguments: ${problem}, so the tool was not run.` } },
+      {
+        isError: true,
+        content: { code: "invalid_args", message: `The arguments: ${problem}, so the tool was not run.` },
+      },
     ]);
   });
 
   test.each([1, 2, 7, 100])("input in %i deltas arrives whole", async (pieces) => {
     const input = { buyer: { name: "João “Zé” \\ Silva" }, amounts: [1, 2, 3], note: "\n\u2028" };
-    const { result } = await run([{ content: [{ ...use("t1", "charge", input), pieces }] }, { content: [text("Done.")] }]);
+    const { result } = await run([
+      { content: [{ ...use("t1", "charge", input), pieces }] },
+      { content: [text("Done.")] },
+    ]);
     expect(result?.toolCalls[0]?.input).toEqual(input);
   });
 
@@ -258,10 +321,16 @@ describe("a model that fails", () => {
   });
 
   test("a connection that dies is survived over a real socket, too", async () => {
-    const api = messagesApi([{ content: [text("The charge")], breakAfter: { events: 3, with: "drop" } }, { content: [text("Done.")] }]);
+    const api = messagesApi([
+      { content: [text("The charge")], breakAfter: { events: 3, with: "drop" } },
+      { content: [text("Done.")] },
+    ]);
     const server = await api.listen();
     try {
-      const { result } = await run([], { api, client: await createModelClient({ apiKey: KEY, baseUrl: server.baseUrl, model: "m" }) });
+      const { result } = await run([], {
+        api,
+        client: await createModelClient({ apiKey: KEY, baseUrl: server.baseUrl, model: "m" }),
+      });
       expect(result?.message).toBe("Done.");
     } finally {
       await server.close();
@@ -288,7 +357,10 @@ describe("a model that fails", () => {
   });
 
   test("after its retries the run fails and says with what", async () => {
-    const broken: Turn = { content: [text("abc")], breakAfter: { events: 3, with: { type: "overloaded_error", message: KEY } } };
+    const broken: Turn = {
+      content: [text("abc")],
+      breakAfter: { events: 3, with: { type: "overloaded_error", message: KEY } },
+    };
     const { api, error, progress, clock } = await run([{ content: [use("t1", "charge")] }, broken, broken, broken]);
     expect(error).toMatchObject({ code: "model_failed", at: { reason: "it reported overloaded_error" } });
     expect(api.requests).toHaveLength(4);
@@ -307,7 +379,10 @@ describe("a model that fails", () => {
   });
 
   test("no wait is longer than half a minute, whatever the provider asks", async () => {
-    const { clock } = await run([{ error: { status: 503, headers: { "retry-after": "86400" } } }, { content: [text("Done.")] }]);
+    const { clock } = await run([
+      { error: { status: 503, headers: { "retry-after": "86400" } } },
+      { content: [text("Done.")] },
+    ]);
     expect(clock.slept.slice(1)).toEqual([30_000]);
   });
 
@@ -401,27 +476,39 @@ describe("bounds", () => {
   });
 
   test("tool calls: those within the bound are run and reported, in order", async () => {
-    const { error, ran, events } = await run([{ content: [use("t1", "charge"), use("t2", "charge"), use("t3", "charge")] }], {
-      bounds: { toolCalls: 2 },
-    });
+    const { error, ran, events } = await run(
+      [{ content: [use("t1", "charge"), use("t2", "charge"), use("t3", "charge")] }],
+      {
+        bounds: { toolCalls: 2 },
+      },
+    );
     expect(error).toMatchObject({ code: "run_limit_reached", at: { limit: "2 tool calls" } });
     expect(ran).toEqual(["t1", "t2"]);
     expect(events.flatMap((event) => (event.type === "tool_use" ? [event.id] : []))).toEqual(["t1", "t2"]);
   });
 
   test("tool calls: refused ones count, so a model cannot be wrong for ever", async () => {
-    const { error, api } = await run(Array.from({ length: 5 }, (_, index) => ({ content: [use(`t${index}`, "nonsense")] })), {
-      bounds: { toolCalls: 3 },
-    });
+    const { error, api } = await run(
+      Array.from({ length: 5 }, (_, index) => ({ content: [use(`t${index}`, "nonsense")] })),
+      {
+        bounds: { toolCalls: 3 },
+      },
+    );
     expect(error).toMatchObject({ code: "run_limit_reached", at: { limit: "3 tool calls" } });
     expect(api.requests).toHaveLength(4);
   });
 
   test("output tokens: the rest of them bounds the next answer, and none left ends the run", async () => {
     const usage = { output_tokens: 600 };
-    const { error, api, ran } = await run([{ ...charging("t1"), usage }, { ...charging("t2"), usage }], {
-      bounds: { outputTokens: 1000, maxTokens: 900 },
-    });
+    const { error, api, ran } = await run(
+      [
+        { ...charging("t1"), usage },
+        { ...charging("t2"), usage },
+      ],
+      {
+        bounds: { outputTokens: 1000, maxTokens: 900 },
+      },
+    );
     expect(api.requests.map(({ body }) => body.max_tokens)).toEqual([900, 400]);
     expect(error).toMatchObject({ code: "run_limit_reached", at: { limit: "1000 output tokens" } });
     expect(ran).toEqual(["t1"]);
@@ -435,7 +522,9 @@ describe("bounds", () => {
   });
 
   test("a final answer is returned even when it took the last token", async () => {
-    const { result } = await run([{ content: [text("Done.")], usage: { output_tokens: 5000 } }], { bounds: { outputTokens: 1000 } });
+    const { result } = await run([{ content: [text("Done.")], usage: { output_tokens: 5000 } }], {
+      bounds: { outputTokens: 1000 },
+    });
     expect(result?.message).toBe("Done.");
   });
 
@@ -484,13 +573,23 @@ const text = (words: string): ScriptedBlock => ({ type: "text", text: words });
 const use = (id: string, name: string, input: unknown = {}) => ({ type: "tool_use" as const, id, name, input });
 
 const recordOf = (id: string, tool: string, input: Record<string, unknown>) => ({
-  id, tool_name: tool, server_id: "codespar", status: "success" as const, duration_ms: 3, input: input as never,
-  output: { ok: true }, error_code: null,
+  id,
+  tool_name: tool,
+  server_id: "codespar",
+  status: "success" as const,
+  duration_ms: 3,
+  input: input as never,
+  output: { ok: true },
+  error_code: null,
 });
 
 function toolsOf(implementation: AgentTools["run"]): AgentTools {
   return {
-    definitions: ["charge", "notify"].map((name) => ({ name, description: `Does ${name}.`, input_schema: { type: "object" } })),
+    definitions: ["charge", "notify"].map((name) => ({
+      name,
+      description: `Does ${name}.`,
+      input_schema: { type: "object" },
+    })),
     run: implementation,
   };
 }
@@ -522,7 +621,13 @@ async function optionsFor(api: MessagesApi, { client, tools, bounds, signal, clo
     model: "m",
     system: "You are a test.",
     message: "Charge R$150",
-    tools: tools ?? toolsOf(async ({ id, name, input }) => ({ record: recordOf(id, name, input), content: '{"ok":true}', isError: false })),
+    tools:
+      tools ??
+      toolsOf(async ({ id, name, input }) => ({
+        record: recordOf(id, name, input),
+        content: '{"ok":true}',
+        isError: false,
+      })),
     bounds: { ...defaultBounds, ...bounds },
     signal,
     clock: clock ?? new WaitlessClock(),
@@ -564,7 +669,9 @@ async function run(turns: Turn[], setup: Setup = {}) {
 const withoutDeltas = (events: AgentEvent[]) => events.filter(({ type }) => type !== "text_delta");
 
 const deltas = (events: AgentEvent[], iteration: number): string =>
-  events.flatMap((event) => (event.type === "text_delta" && event.iteration === iteration ? [event.text] : [])).join("");
+  events
+    .flatMap((event) => (event.type === "text_delta" && event.iteration === iteration ? [event.text] : []))
+    .join("");
 
 /** The tool results that a request carries last, unwrapped and parsed. */
 const toolResults = (api: MessagesApi, request: number): { id: string; isError: boolean; content: any }[] =>

@@ -9,7 +9,7 @@ test("the published files are the same at every run", () => {
 
 test("a difference is named by file and line", () => {
   expect(differenceOf("a.json", "1\n2\n", "1\n2\n")).toBeUndefined();
-  expect(differenceOf("a.json", "1\n2\n", "1\n3\n")).toBe('a.json:2 is published as "2", the contract says "3"');
+  expect(differenceOf("a.json", "1\n2\n", "1\n3\n")).toBe('a.json:2 is "2", the contract says "3"');
   expect(differenceOf("a.json", "1\n2\n3\n", "1\n2")).toBe("a.json has lines at its end that the contract has not");
   expect(differenceOf("a.json", undefined, "1\n")).toBe("a.json is missing");
 });

@@ -19,7 +19,7 @@ import type { App } from "./app.ts";
 
 export type Json = Record<string, unknown>;
 
-/** `http` is the status that the door gives or names; MCP names none for a call that it could make. */
+/** `http` of a failure is the status that the door gives or names. */
 export type Outcome = { ok: true; value: unknown; http?: number } | FailedOutcome;
 
 export interface FailedOutcome {
@@ -442,7 +442,9 @@ function mcpDoor(reach: Reach): WireDoor {
       try {
         await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetch as never, requestInit: { headers: headersOf(options) } }));
         const { structuredContent } = await client.callTool({ name: String(tool), arguments: input as Json });
-        return "success" in (structuredContent as Json) ? { ok: true, value: structuredContent } : flatFailure(structuredContent);
+        if ("success" in (structuredContent as Json)) return { ok: true, value: structuredContent };
+        // The result of a tool carries no status: the one that belongs to its code stands in.
+        return flatFailure(structuredContent, statusOf(String((structuredContent as Json)["code"])));
       } catch (error) {
         if (refusal) return refusal;
         throw error;

@@ -44,8 +44,9 @@ export interface Case {
 export interface Run {
   door: DoorName;
   outcome: Outcome;
-  /** Normalized: the same for every door, if the doors are the same. */
+  /** What a call that succeeded answered, normalized. Nothing where the door answers without a body. */
   answered: unknown;
+  /** The rows it left behind, normalized. */
   left: Record<string, unknown>;
 }
 
@@ -67,13 +68,49 @@ export async function throughEveryDoor(app: App, doors: readonly TestDoor[], nam
   const runs: Run[] = [];
   for (const [index, { name: door }] of taken.entries()) {
     const normalizer = new Normalizer();
+    const { orgId, projectId } = scenes[index]!;
     const outcome = outcomes[index]!;
-    const answered = normalizer.of(outcome.ok ? outcome.value : outcome);
-    const left = normalizer.ofRows(await rowsOf(app.platform.db, scenes[index]!.projectId));
+    // What both sides name is numbered first, so that an answer without a body numbers the rows alike.
+    normalizer.of([orgId, projectId, calls[index]!.input]);
+    const answered = outcome.ok ? normalizer.of(outcome.value) : undefined;
+    const left = normalizer.ofRows(await rowsOf(app.platform.db, projectId));
     runs.push({ door, outcome, answered, left: door === "mcp" ? askedDirectly(left) : left });
   }
   return runs;
 }
+
+/**
+ * What each door said, answered and left behind, beside what it should have: what the case says, and the same answer and rows as
+ * the first run's.
+ */
+export function compared(each: Case, runs: readonly Run[]): { actual: Record<string, Compared>; expected: Record<string, Compared> } {
+  const { answered, left } = runs[0]!;
+  const said = each.failure ?? each.refusal ?? "an answer";
+  return {
+    actual: byDoor(runs, (run) => ({ said: saidBy(run.outcome), answered: run.answered, left: run.left })),
+    expected: byDoor(runs, ({ door, outcome }) =>
+      ({ said: each.own?.[door] ?? said, answered: isWithoutBody(outcome) ? undefined : answered, left })),
+  };
+}
+
+interface Compared {
+  said: unknown;
+  answered: unknown;
+  left: unknown;
+}
+
+const byDoor = (runs: readonly Run[], read: (run: Run) => Compared): Record<string, Compared> =>
+  Object.fromEntries(runs.map((run) => [run.door, read(run)]));
+
+/** A failure, or a refusal in band, as the case would state it. */
+function saidBy(outcome: Outcome): unknown {
+  const { code, field, expected, retry, http } = outcome.ok ? ((outcome.value ?? {}) as Partial<FailedOutcome>) : outcome;
+  if (code === undefined) return "an answer";
+  const words = { code, field, expected, retry, ...(!outcome.ok && { http }) };
+  return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
+}
+
+const isWithoutBody = (outcome: Outcome): boolean => outcome.ok && outcome.http === 204;
 
 async function scenesFor(app: App, count: number): Promise<Scene[]> {
   const pass = together(count, (ms: number) => app.pass(ms));

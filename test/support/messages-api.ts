@@ -1,6 +1,8 @@
 /**
- * A Messages API that follows a script: one turn a request, whatever is asked. It is there as a `fetch` and, for what only
- * a socket can do (a connection that dies), as a server on the loopback interface.
+ * A Messages API that follows a script: one turn a request, whatever is asked. It is there as a `fetch` and, for what
+ * only a socket can do (a connection that dies), as a server on the loopback interface.
+ *
+
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -15,7 +17,9 @@ export interface Turn {
   content?: ScriptedBlock[];
   /** `tool_use` if any block is one, else `end_turn`. `null` ends the message without saying why. */
   stopReason?: string | null;
-  usage?: Partial<Record<"input_tokens" | "output_tokens" | "cache_read_input_tokens" | "cache_creation_input_tokens", number>>;
+  usage?: Partial<
+    Record<"input_tokens" | "output_tokens" | "cache_read_input_tokens" | "cache_creation_input_tokens", number>
+  >;
   /** An HTTP error in place of an answer. */
   error?: { status: number; type?: string; message?: string; headers?: Record<string, string> };
   /** Stops after so many events: with an error event, by ending the body early, or by dropping the connection. */
@@ -47,7 +51,13 @@ export function messagesApi(turns: readonly Turn[]): MessagesApi {
   const next = async (request: Request): Promise<Answer> => {
     const text = await request.text();
     const { pathname: path } = new URL(request.url);
-    requests.push({ path, headers: Object.fromEntries(request.headers), text, body: JSON.parse(text), signal: request.signal });
+    requests.push({
+      path,
+      headers: Object.fromEntries(request.headers),
+      text,
+      body: JSON.parse(text),
+      signal: request.signal,
+    });
     const turn = turns[requests.length - 1] ?? { error: { status: 500, message: "the script has no such turn" } };
     return answerOf(turn, requests.length);
   };
@@ -104,10 +114,17 @@ const sse = (event: Event): string => `event: ${event.type}\ndata: ${JSON.string
 function eventsOf({ content = [], stopReason, usage, breakAfter: _break, hold: _hold }: Turn, number: number): Event[] {
   const { output_tokens = 10, ...input } = { input_tokens: 100, ...usage };
   const message = {
-    id: `msg_script_${number}`, type: "message", role: "assistant", model: "scripted", content: [], stop_reason: null,
-    stop_sequence: null, usage: { ...input, output_tokens: 1 },
+    id: `msg_script_${number}`,
+    type: "message",
+    role: "assistant",
+    model: "scripted",
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    usage: { ...input, output_tokens: 1 },
   };
-  const reason = stopReason === undefined ? (content.some(({ type }) => type === "tool_use") ? "tool_use" : "end_turn") : stopReason;
+  const reason =
+    stopReason === undefined ? (content.some(({ type }) => type === "tool_use") ? "tool_use" : "end_turn") : stopReason;
   return [
     { type: "message_start", message },
     ...content.flatMap((block, index) => [
@@ -139,7 +156,9 @@ function deltasOf(block: ScriptedBlock): unknown[] {
 
 function inPieces(text: string, count: number): string[] {
   const size = Math.max(1, Math.ceil(text.length / count));
-  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
 }
 
 function bodyOf(chunks: Answer["chunks"], signal: AbortSignal): ReadableStream<Uint8Array> {
@@ -156,16 +175,19 @@ function bodyOf(chunks: Answer["chunks"], signal: AbortSignal): ReadableStream<U
   });
 }
 
-async function listen(next: (request: Request) => Promise<Answer>): Promise<{ baseUrl: string; close(): Promise<void> }> {
+async function listen(
+  next: (request: Request) => Promise<Answer>,
+): Promise<{ baseUrl: string; close(): Promise<void> }> {
   const server = createServer((request, response) => void serve(request, response, next));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     baseUrl: `http://127.0.0.1:${port}`,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }
 
@@ -178,12 +200,14 @@ async function serve(
   for await (const chunk of incoming) body.push(chunk as Buffer);
   const gone = new AbortController();
   response.on("close", () => gone.abort());
-  const { status, headers, chunks } = await next(new Request(`http://localhost${incoming.url}`, {
-    method: incoming.method ?? "GET",
-    headers: incoming.headers as Record<string, string>,
-    body: Buffer.concat(body),
-    signal: gone.signal,
-  }));
+  const { status, headers, chunks } = await next(
+    new Request(`http://localhost${incoming.url}`, {
+      method: incoming.method ?? "GET",
+      headers: incoming.headers as Record<string, string>,
+      body: Buffer.concat(body),
+      signal: gone.signal,
+    }),
+  );
   response.writeHead(status, headers);
   for (let step = await chunks.next(); ; step = await chunks.next()) {
     if (step.done) return void (step.value === "drop" ? response.destroy() : response.end());

@@ -13,13 +13,14 @@ export function askedOf(twins: TwinHost | undefined, what: "/payments" | "/trans
 export const references = (requests: readonly RecordedRequest[]): unknown[] =>
   requests.map(({ body }) => (JSON.parse(body) as { externalReference?: unknown }).externalReference);
 
-/** The postings of a call, oldest first: `key: account ±amount, …` with debits positive. */
+/** The postings of a call, what settled it first and what undid it after: `key: account ±amount, …` with debits positive. */
 export async function postings(app: App, toolCallId: string | null): Promise<string[]> {
   const { transactions } = await app.call("ledger.transactions", { tool_call_id: toolCallId });
-  return transactions.toReversed().map(({ key, entries }) => {
+  const written = transactions.map(({ key, entries }) => {
     const lines = entries.map(({ account, direction, amount_minor }) => `${account} ${direction === "debit" ? "+" : "-"}${amount_minor}`);
     return `${key.split(":")[0]}: ${lines.join(", ")}`;
   });
+  return written.toSorted().toReversed(); // ids of one millisecond are in no order, but `settled` comes after `refunded` and `reversed`
 }
 
 /** Fails unless debits equal credits in every currency. */

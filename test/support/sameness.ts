@@ -9,7 +9,7 @@ import type { Json } from "./doors.ts";
 /** Everything that chance makes, by kind; the forms that hold others first. Twins spell ids as their providers do. */
 const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   // A Pix code names its charge, and ends in a checksum over that name; its picture is the same as text.
-  ["pix", /000201[0-9]{2}.+?6304[0-9A-F]{4}/],
+  ["pix", /000201[0-9]{2}.+?\*{3}6304[0-9A-F]{4}/],
   ["png", /iVBORw0KGgo[A-Za-z0-9+/=]+/],
   ["event", /\bevt_(?:[0-9a-f]{32}&\d+|[A-Za-z0-9]{24}\b)/],
   ["id", /\b(?:org|prj|key|ses|run|tc|ca|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
@@ -24,7 +24,8 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   ["check_code", /\b[A-Z2-9]{4}-[A-Z2-9]{4}\b/],
   ["inquiry", /\b(?:inq|itmpl)_[A-Za-z0-9]{24}\b/],
   ["link", /\bverify\?code=[A-Za-z0-9]{32}\b/],
-  ["uuid", /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i],
+  ["tool_use", /\btoolu_[0-9a-f]{24}\b/],
+  ["uuid", /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/],
   ["signature", /[A-Za-z0-9+/]{86,}={0,2}/],
   ["hash", /\b[0-9a-fA-F]{20,}\b/],
 ];

@@ -48,7 +48,7 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
   await sql`
     insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
     values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, true, ${sql.json(settings as never)}, ${now})`;
-  if (environment === "test") await connectTwins(app.platform, { orgId, projectId });
+  if (environment === "test") await connectInOrder(app, { orgId, projectId });
 
   const addKey: Tenant["addKey"] = async ({ scopes = ["*"], revoked = false }) => {
     const key = newKey(environment);
@@ -68,4 +68,12 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
     neighbour: (other = "test", its = { merchant: sandboxMerchant }) =>
       newProject(app, { orgId, environment: other, number: (projects += 1), settings: its }),
   };
+}
+
+/** One a millisecond: lists of connections are in the order of their ids, which within one is left to chance. */
+async function connectInOrder({ platform }: App, project: { orgId: string; projectId: string }): Promise<void> {
+  for (const [index, provider] of platform.providers.entries()) {
+    const clock = { ...platform.clock, now: () => new Date(platform.clock.now().getTime() - platform.providers.length + index) };
+    await connectTwins({ ...platform, clock, providers: [provider] }, project);
+  }
 }

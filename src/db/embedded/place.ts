@@ -1,6 +1,6 @@
 /** Where a data folder's database is, and as whom its server runs. */
 import { createHash } from "node:crypto";
-import { mkdir, realpath, stat, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StartError } from "../../start-error.ts";
 import { binariesFor } from "./binaries.ts";
@@ -18,8 +18,14 @@ export interface Place {
 
 /** Made for its owner alone, except by root: the server's user has to walk through it. */
 export async function dataFolder(dataDir: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: asRoot ? 0o711 : 0o700 });
-  return realpath(dataDir);
+  try {
+    await mkdir(dataDir, { recursive: true, mode: asRoot ? 0o711 : 0o700 });
+    await access(dataDir, constants.W_OK | constants.X_OK);
+    return await realpath(dataDir);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new StartError(`DATA_DIR: expected a folder that this user may make and write; ${dataDir} is not (${code}).`, { cause });
+  }
 }
 
 /**

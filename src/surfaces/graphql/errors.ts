@@ -1,4 +1,4 @@
-/** What a GraphQL client is told when something fails: our failures and its own mistakes whole, our bugs only by name. */
+/** What a GraphQL client is told when something fails: our failures and its own mistakes whole, our bugs by name. */
 import { Failure } from "../../../schema/failures.ts";
 import type { Report } from "../contract.ts";
 import { failureDetails } from "../failure-details.ts";

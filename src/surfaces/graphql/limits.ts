@@ -67,7 +67,7 @@ function DepthAndAliasesRule(context: ValidationContext): ASTVisitor {
 
 type KnownDepths = Map<FragmentDefinitionNode, number>;
 
-/** Levels of fields, fragments looked through. A fragment inside itself counts nothing more: another rule refuses it. */
+/** Levels of fields, fragments looked through. A fragment inside itself counts nothing: another rule refuses it. */
 function depthOf({ selections }: SelectionSetNode, context: ValidationContext, fragments: KnownDepths): number {
   return selections.reduce((deepest, each) => Math.max(deepest, depthOfSelection(each, context, fragments)), 0);
 }

@@ -176,7 +176,9 @@ function discriminatorValues({ shape }: WireSchema, discriminator: string): read
 }
 
 /** A map of fields under their GraphQL names. */
-function respelled<Made>(fields: readonly WireField[], make: (field: WireField, index: number) => Made): Record<string, Made> {
+function respelled<Made>(
+  fields: readonly WireField[], make: (field: WireField, index: number) => Made,
+): Record<string, Made> {
   const byName = Object.fromEntries(fields.map((field, index) => [camelCase(field.name), make(field, index)]));
   if (Object.keys(byName).length === fields.length) return byName;
   throw new Error(`GraphQL: two of these have one spelling: ${fields.map(({ name }) => name).join(", ")}`);

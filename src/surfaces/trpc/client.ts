@@ -1,5 +1,5 @@
 /**
- * The type of the tRPC API, for clients: `createTRPCClient<AppRouter>(…)`. Types only: nothing of the server comes along.
+ * The type of the tRPC API, for clients: `createTRPCClient<AppRouter>(…)`. Types only: no server code comes along.
  * Inputs and outputs are the wire types of the contract, and a new operation is in here as soon as the contract has it.
  */
 import type {

@@ -38,7 +38,7 @@ function ownFailure(error: TRPCError, path: string, type: string): Failure {
     case "NOT_FOUND":
       return new Failure("route_not_found", { method: "procedure", path });
     case "METHOD_NOT_SUPPORTED":
-      return new Failure("method_not_allowed", { method: "that method", path, allowed: METHODS[type] ?? "GET or POST" });
+      return new Failure("method_not_allowed", { method: "that method", path, allowed: METHODS[type] ?? "GET, POST" });
     default:
       return new Failure("validation_failed", { problem: error.message });
   }

@@ -18,6 +18,7 @@ function silence() {
   return source;
 }
 
+const DONE = { done: true, value: undefined };
 const never = new AbortController().signal;
 
 test("items come in order, and timers between them", async () => {
@@ -38,7 +39,7 @@ test("a reader that leaves lets go of a silent source at once", async () => {
   const waiting = stream.next();
   await sleep(5);
   gone.abort();
-  expect(await waiting).toEqual({ done: true, value: undefined });
+  expect(await waiting).toEqual(DONE);
   expect([source.released, signal!.aborted]).toEqual([true, true]);
 });
 
@@ -47,13 +48,14 @@ test("returning early does the same", async () => {
   const stream = await eventSource({ open: async () => source, gone: undefined });
   const waiting = stream.next();
   await stream.return!();
-  expect([await waiting, await stream.next(), source.released]).toEqual([{ done: true, value: undefined }, { done: true, value: undefined }, true]);
+  expect([await waiting, await stream.next(), source.released]).toEqual([DONE, DONE, true]);
 });
 
 test("nothing is opened for a reader who has left, or by a server that stops", async () => {
   const open = () => { throw new Error("opened"); };
-  expect(await (await eventSource({ open, gone: AbortSignal.abort() })).next()).toEqual({ done: true, value: undefined });
-  await expect(eventSource({ open, gone: never, stop: AbortSignal.abort() })).rejects.toMatchObject({ code: "shutting_down" });
+  expect(await (await eventSource({ open, gone: AbortSignal.abort() })).next()).toEqual(DONE);
+  const stopped = eventSource({ open, gone: never, stop: AbortSignal.abort() });
+  await expect(stopped).rejects.toMatchObject({ code: "shutting_down" });
 });
 
 test("a source opened while its reader left is let go", async () => {
@@ -61,7 +63,7 @@ test("a source opened while its reader left is let go", async () => {
   const gone = new AbortController();
   const opening = eventSource({ open: async () => (await sleep(5), source), gone: gone.signal });
   gone.abort();
-  expect(await (await opening).next()).toEqual({ done: true, value: undefined });
+  expect(await (await opening).next()).toEqual(DONE);
   expect(source.released).toBe(true);
 });
 
@@ -70,10 +72,11 @@ test("a failure on the way is thrown once, or becomes the last item", async () =
   const thrown = await eventSource({ open: async () => numbers(1, failure), gone: never });
   expect(await thrown.next()).toEqual({ done: false, value: 1 });
   await expect(thrown.next()).rejects.toBe(failure);
-  expect(await thrown.next()).toEqual({ done: true, value: undefined });
+  expect(await thrown.next()).toEqual(DONE);
 
   const read: unknown[] = [];
-  const last = await eventSource<unknown>({ open: async () => numbers(1, failure), gone: never, lastItem: (error) => error });
+  const open = async () => numbers(1, failure);
+  const last = await eventSource<unknown>({ open, gone: never, lastItem: (error) => error });
   for await (const item of last) read.push(item);
   expect(read).toEqual([1, failure]);
 });
@@ -87,7 +90,7 @@ test("a server that stops says so to a reader who waits, and to one who asks lat
     await sleep(5);
     stopping.abort();
     await expect(waiting ?? stream.next()).rejects.toMatchObject({ code: "shutting_down" });
-    expect([await stream.next(), source.released]).toEqual([{ done: true, value: undefined }, true]);
+    expect([await stream.next(), source.released]).toEqual([DONE, true]);
   }
 });
 

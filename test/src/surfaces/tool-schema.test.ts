@@ -25,7 +25,8 @@ describe.each(toolDefinitions().map((tool) => [tool.name, tool] as const))("%s",
     expect(Object.keys(tool.input_schema)).toEqual(["type", "properties", "required"]);
     expect(tool.input_schema.type).toBe("object");
     expect(Object.keys(tool.input_schema.properties)).toEqual(expect.arrayContaining(tool.input_schema.required));
-    expect(tool.input_schema.required).toEqual(expect.arrayContaining([...metaTools[name as keyof typeof metaTools].advertisedRequired]));
+    const { advertisedRequired } = metaTools[name as keyof typeof metaTools];
+    expect(tool.input_schema.required).toEqual(expect.arrayContaining([...advertisedRequired]));
   });
 
   test("says one type for each argument, and nothing a model has no use for", () => {
@@ -61,7 +62,9 @@ test("a definition says what its fields are on the wire", () => {
       due: { type: "string", description: "YYYY-MM-DD" },
       parts: {
         type: "array",
-        items: { type: "object", properties: { weight: { type: "number" }, note: { type: "string" } }, required: ["weight"] },
+        items: {
+          type: "object", properties: { weight: { type: "number" }, note: { type: "string" } }, required: ["weight"],
+        },
       },
       extra: { type: "object" },
       limit: { type: "number" },

@@ -3,7 +3,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
-import { createTRPCClient, httpBatchStreamLink, httpLink, httpSubscriptionLink, splitLink, TRPCClientError, type TRPCClient } from "@trpc/client";
+import {
+  createTRPCClient, httpBatchStreamLink, httpLink, httpSubscriptionLink, splitLink, TRPCClientError, type TRPCClient,
+} from "@trpc/client";
 import type { inferRouterInputs, inferRouterOutputs } from "@trpc/server";
 import { EventSource } from "eventsource";
 import { afterEach, describe, expect, expectTypeOf, test, vi } from "vitest";
@@ -57,9 +59,9 @@ async function client(surface: TrpcSurface): Promise<TRPCClient<AppRouter>> {
 }
 
 const session = {
-  id: "ses_1", org_id: "org_1", project_id: "prj_1", environment: "test", user_id: "u1", servers: ["asaas"], status: "active",
-  metadata: { cost_center: "a_b" }, tool_call_count: 0, created_at: "2026-11-20T12:00:00.000Z", expires_at: null,
-  closed_at: null, close_reason: null,
+  id: "ses_1", org_id: "org_1", project_id: "prj_1", environment: "test", user_id: "u1", servers: ["asaas"],
+  status: "active", metadata: { cost_center: "a_b" }, tool_call_count: 0, created_at: "2026-11-20T12:00:00.000Z",
+  expires_at: null, closed_at: null, close_reason: null,
 };
 
 const change = (index: number) => ({ cursor: String(index), tool_call: { id: `tc_${index}` } });
@@ -72,12 +74,12 @@ async function failureOf(call: Promise<unknown>): Promise<TRPCClientError<AppRou
 
 describe("the router", () => {
   test("has a procedure for every operation and subscription, and nothing else", () => {
-    const { router } = trpc({}).surface;
-    const kinds = Object.fromEntries(Object.entries(router._def.procedures).map(([name, each]) => [name, (each as any)._def.type]));
-    expect(kinds).toEqual({
-      ...Object.fromEntries(Object.values(operations).map(({ name, effect }) => [name, effect === "reads" ? "query" : "mutation"])),
-      ...Object.fromEntries(Object.keys(subscriptions).map((name) => [name, "subscription"])),
-    });
+    const procedures: Record<string, any> = trpc({}).surface.router._def.procedures;
+    const kinds = Object.entries(procedures).map(([name, procedure]) => `${name} ${procedure._def.type}`);
+    expect(kinds.toSorted()).toEqual([
+      ...Object.values(operations).map(({ name, effect }) => `${name} ${effect === "reads" ? "query" : "mutation"}`),
+      ...Object.keys(subscriptions).map((name) => `${name} subscription`),
+    ].toSorted());
   });
 
   test("projects an operation nobody has prepared it for", async () => {
@@ -118,7 +120,8 @@ describe("a call", () => {
     const { surface, door } = trpc({ operations: { "sessions.get": () => session, "sessions.close": () => session } });
     const url = await listen(surface);
     const input = JSON.stringify({ session_id: "ses_1" });
-    const posted = await fetch(`${url}/sessions.get`, { method: "POST", headers: { "content-type": "application/json" }, body: input });
+    const headers = { "content-type": "application/json" };
+    const posted = await fetch(`${url}/sessions.get`, { method: "POST", headers, body: input });
     const got = await fetch(`${url}/sessions.close?input=${encodeURIComponent(input)}`);
     expect([posted.status, got.status]).toEqual([200, 405]);
     expect(door.calls.map((call) => call.name)).toEqual(["sessions.get"]);
@@ -137,15 +140,17 @@ describe("a call", () => {
 
 describe("a failure", () => {
   test("arrives with its code, field, expectation, retry and request id", async () => {
+    const at = { field: "session_id", expected: "fewer", limit: 5, windowSeconds: 60 };
     const { surface } = trpc({ operations: { "sessions.get": () => {
-      throw new Failure("rate_limited", { field: "session_id", expected: "fewer", limit: 5, windowSeconds: 60 }, { retryAfterSeconds: 7 });
+      throw new Failure("rate_limited", at, { retryAfterSeconds: 7 });
     } } });
     const error = await failureOf((await client(surface)).sessions.get.query({ session_id: "ses_1" }));
-    expect(error.message).toBe("More than 5 calls in 60 s with this key. Slow down; nothing was done and nothing is billed.");
+    expect(error.message).toMatch(/^More than 5 calls in 60 s with this key/);
     expect(error.data).toEqual({
       code: "TOO_MANY_REQUESTS", httpStatus: 429, path: "sessions.get",
       failure: {
-        code: "rate_limited", retry: "after", field: "session_id", expected: "fewer", retryAfter: 7, requestId: "req_1", httpStatus: 429,
+        code: "rate_limited", retry: "after", field: "session_id", expected: "fewer", retryAfter: 7,
+        requestId: "req_1", httpStatus: 429,
       },
     });
   });
@@ -162,7 +167,8 @@ describe("a failure", () => {
     const { surface } = trpc({ operations: { "keys.whoami": () => { throw make(); } } });
     const response = await fetch(`${await listen(surface)}/keys.whoami`);
     expect(response.status).toBe(status);
-    expect((await response.json() as any).error.data).toMatchObject({ code, httpStatus: status, failure: { code: make().code } });
+    const { error } = await response.json() as any;
+    expect(error.data).toMatchObject({ code, httpStatus: status, failure: { code: make().code } });
   });
 
   test("that is a bug of ours is told to the operator, and to the caller only by request id", async () => {
@@ -171,14 +177,18 @@ describe("a failure", () => {
       report: (error, requestId) => reported.push([String(error), requestId]),
     });
     const text = await (await fetch(`${await listen(surface)}/keys.whoami`)).text();
-    expect(JSON.parse(text).error.data.failure).toEqual({ code: "internal", retry: "same_key", requestId: "req_1", httpStatus: 500 });
+    const failure = { code: "internal", retry: "same_key", requestId: "req_1", httpStatus: 500 };
+    expect(JSON.parse(text).error.data.failure).toEqual(failure);
     expect(text).not.toMatch(/secret|node_modules|stack/);
     expect(reported).toEqual([["TypeError: secret detail", "req_1"]]);
   });
 
   test("of the context is masked and reported", async () => {
     const reported: unknown[] = [];
-    const { surface } = trpc({}, { contextOf: () => { throw new Error("secret detail"); }, report: (error) => reported.push(String(error)) });
+    const { surface } = trpc({}, {
+      contextOf: () => { throw new Error("secret detail"); },
+      report: (error) => reported.push(String(error)),
+    });
     const text = await (await fetch(`${await listen(surface)}/keys.whoami`)).text();
     expect(text).toContain('"code":"internal"');
     expect(text).not.toContain("secret");
@@ -187,12 +197,14 @@ describe("a failure", () => {
 
   test("of the protocol has a code of ours too", async () => {
     const url = await listen(trpc({}).surface);
-    const failure = async (path: string, init?: RequestInit) =>
-      ((await (await fetch(`${url}/${path}`, init)).json()) as { error: { data: { failure: FailureDetails } } }).error.data.failure;
+    const failure = async (path: string, init?: RequestInit): Promise<FailureDetails> => {
+      const { error } = await (await fetch(`${url}/${path}`, init)).json() as any;
+      return error.data.failure;
+    };
     expect(await failure("nope.nope")).toMatchObject({ code: "route_not_found", httpStatus: 404 });
     expect(await failure("sessions.create")).toMatchObject({ code: "method_not_allowed", httpStatus: 405 });
-    const headers = { "content-type": "application/json" };
-    expect(await failure("sessions.create", { method: "POST", headers, body: "{" })).toMatchObject({ code: "validation_failed" });
+    const broken = { method: "POST", headers: { "content-type": "application/json" }, body: "{" };
+    expect(await failure("sessions.create", broken)).toMatchObject({ code: "validation_failed", httpStatus: 400 });
   });
 });
 
@@ -207,10 +219,14 @@ const counting = (last: number, pauses: Record<number, Promise<void>> = {}): Scr
   },
 });
 
-async function watched(api: TRPCClient<AppRouter>, onItem: (id: string) => void = () => {}, lastEventId?: string): Promise<string[]> {
+type Input = inferRouterInputs<AppRouter>["toolCalls"]["watch"];
+
+async function watched(
+  api: TRPCClient<AppRouter>, onItem: (id: string) => void = () => {}, input: Input = { session_id: "ses_1" },
+): Promise<string[]> {
   const ids: string[] = [];
   await new Promise<void>((resolve, reject) => {
-    api.toolCalls.watch.subscribe({ session_id: "ses_1", ...(lastEventId !== undefined && { lastEventId }) }, {
+    api.toolCalls.watch.subscribe(input, {
       onData({ id, data }) {
         ids.push(`${id}:${data.tool_call.id}`);
         onItem(id);
@@ -226,7 +242,9 @@ describe("a subscription", () => {
   test("receives every item with its id, and ends", async () => {
     const { surface, door } = trpc({ subscriptions: counting(3) });
     expect(await watched(await client(surface))).toEqual(["1:tc_1", "2:tc_2", "3:tc_3"]);
-    expect(door.calls).toMatchObject([{ name: "toolCalls.watch", input: { session_id: "ses_1" }, context: { credential: "csk_test_1" } }]);
+    expect(door.calls).toMatchObject([
+      { name: "toolCalls.watch", input: { session_id: "ses_1" }, context: { credential: "csk_test_1" } },
+    ]);
   });
 
   test("goes on behind the last event after a cut, without gap or repeat", async () => {
@@ -239,7 +257,9 @@ describe("a subscription", () => {
       goOn();
     });
     expect(ids).toEqual(["1:tc_1", "2:tc_2", "3:tc_3", "4:tc_4", "5:tc_5", "6:tc_6"]);
-    expect(door.calls.map((call) => call.input)).toEqual([{ session_id: "ses_1" }, { session_id: "ses_1", after: "3" }]);
+    expect(door.calls.map((call) => call.input)).toEqual([
+      { session_id: "ses_1" }, { session_id: "ses_1", after: "3" },
+    ]);
   });
 
   test("goes on behind the last event when the server stops under it", async () => {
@@ -261,7 +281,8 @@ describe("a subscription", () => {
 
   test("can be taken up later by the id of an event", async () => {
     const { surface, door } = trpc({ subscriptions: counting(3) });
-    expect(await watched(await client(surface), undefined, "2")).toEqual(["3:tc_3"]);
+    const ids = await watched(await client(surface), undefined, { session_id: "ses_1", lastEventId: "2" });
+    expect(ids).toEqual(["3:tc_3"]);
     expect(door.calls[0]!.input).toEqual({ session_id: "ses_1", after: "2" });
   });
 
@@ -277,16 +298,20 @@ describe("a subscription", () => {
   });
 
   test("that was refused tells why, once", async () => {
-    const { surface } = trpc({ subscriptions: { "toolCalls.watch": () => { throw new Failure("session_not_found", { sessionId: "ses_9" }); } } });
+    const { surface } = trpc({ subscriptions: { "toolCalls.watch": () => {
+      throw new Failure("session_not_found", { sessionId: "ses_9" });
+    } } });
     const error = await failureOf(watched(await client(surface)));
     expect(error.data?.failure).toMatchObject({ code: "session_not_found", httpStatus: 404, requestId: "req_1" });
   });
 
   test("that moves money is not begun again by the client's own reconnecting", async () => {
-    const { surface, door } = trpc({ subscriptions: { "sessions.sendStream": () => { throw new TypeError("lost"); } } });
+    const { surface, door } = trpc({ subscriptions: { "sessions.sendStream": () => {
+      throw new TypeError("lost");
+    } } });
     const api = await client(surface);
-    const error = await failureOf(new Promise<void>((resolve, reject) => {
-      api.sessions.sendStream.subscribe({ session_id: "ses_1", message: "pay" }, { onError: reject, onComplete: resolve });
+    const error = await failureOf(new Promise<void>((onComplete, onError) => {
+      api.sessions.sendStream.subscribe({ session_id: "ses_1", message: "pay" }, { onError, onComplete });
     }));
     expect(error.data).toMatchObject({ code: "PRECONDITION_FAILED", httpStatus: 500, failure: { code: "internal" } });
     expect(door.calls.length).toBe(1);
@@ -295,7 +320,8 @@ describe("a subscription", () => {
   test("lets go of the door's stream when the client unsubscribes, and when the connection is cut", async () => {
     const streams = [new HandFedStream<unknown>(), new HandFedStream<unknown>()];
     let opened = 0;
-    const { surface } = trpc({ subscriptions: { "toolCalls.watch": (_input, context) => streams[opened++]!.until(context.signal) } });
+    const { surface } = trpc({ subscriptions: { "toolCalls.watch": (_input, { signal }: CallerContext) =>
+      streams[opened++]!.until(signal) } });
     const api = await client(surface);
     const first = api.toolCalls.watch.subscribe({ session_id: "ses_1" }, { onData() {} });
     while (opened < 1) await sleep(5);
@@ -322,7 +348,8 @@ describe("a subscription", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { surface } = trpc({ subscriptions: { "payments.watch": () => new HandFedStream<unknown>() } });
     const gone = new AbortController();
-    const response = await surface.fetch(new Request("http://test/trpc/payments.watch?input=%7B%22tool_call_id%22%3A%22tc_1%22%7D", { signal: gone.signal }));
+    const url = `http://test/trpc/payments.watch?input=${encodeURIComponent('{"tool_call_id":"tc_1"}')}`;
+    const response = await surface.fetch(new Request(url, { signal: gone.signal }));
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     void (async () => {
@@ -331,7 +358,9 @@ describe("a subscription", () => {
     for (let passed = 0; passed < 15_001; passed += 1_000) await vi.advanceTimersByTimeAsync(1_000);
     vi.useRealTimers();
     await sleep(20);
-    expect(text.replace(/\n\n+/g, "\n")).toBe('event: connected\ndata: {"reconnectAfterInactivityMs":45000}\nevent: ping\ndata: \n');
+    expect(text.split(/\n+/)).toEqual([
+      "event: connected", 'data: {"reconnectAfterInactivityMs":45000}', "event: ping", "data: ", "",
+    ]);
     gone.abort();
   });
 });
@@ -347,19 +376,24 @@ test("clients infer the wire type of every input and output", () => {
     mocks?: Record<string, unknown> | undefined;
   }>();
   expectTypeOf<Inputs["keys"]["whoami"]>().toEqualTypeOf<void | Record<string, never>>();
-  expectTypeOf<Inputs["payments"]["watch"]>().toEqualTypeOf<{ tool_call_id: string } & { lastEventId?: string | null }>();
+  type Resumable = { lastEventId?: string | null };
+  expectTypeOf<Inputs["payments"]["watch"]>().toEqualTypeOf<{ tool_call_id: string } & Resumable>();
   expectTypeOf<Outputs["sessions"]["get"]["environment"]>().toEqualTypeOf<"test" | "live">();
   expectTypeOf<Outputs["sessions"]["get"]["created_at"]>().toEqualTypeOf<string>();
   expectTypeOf<Outputs["toolCalls"]["get"]["amount_minor"]>().toEqualTypeOf<number | null>();
   expectTypeOf<Outputs["ledger"]["trialBalance"]["accounts"][number]["balance_minor"]>().toEqualTypeOf<string>();
-  expectTypeOf<keyof Inputs>().toEqualTypeOf<"sessions" | "tools" | "toolCalls" | "payments" | "verifications" | "rails" | "ledger" | "keys">();
+  expectTypeOf<keyof Inputs>().toEqualTypeOf<
+    "sessions" | "tools" | "toolCalls" | "payments" | "verifications" | "rails" | "ledger" | "keys"
+  >();
 
   type Api = TRPCClient<AppRouter>;
   expectTypeOf<Api["sessions"]["get"]>().toHaveProperty("query");
   expectTypeOf<Api["sessions"]["get"]>().not.toHaveProperty("mutate");
   expectTypeOf<Api["tools"]["execute"]>().toHaveProperty("mutate");
   expectTypeOf<Api["tools"]["execute"]>().not.toHaveProperty("query");
-  expectTypeOf<Parameters<Api["sessions"]["sendStream"]["subscribe"]>[0]>().toMatchObjectType<{ session_id: string; message: string; after?: string | undefined }>();
+  expectTypeOf<Parameters<Api["sessions"]["sendStream"]["subscribe"]>[0]>().toEqualTypeOf<
+    { session_id: string; message: string; after?: string | undefined } & Resumable
+  >();
   type Failed = NonNullable<TRPCClientError<AppRouter>["data"]>;
   expectTypeOf<Failed["failure"]>().toEqualTypeOf<FailureDetails>();
 });
