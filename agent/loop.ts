@@ -53,11 +53,9 @@ export interface RunOptions {
  * Runs one message to its answer.
  *
  * yields   `user_message`; then per answer of the model `text_delta`s, `assistant_text` when it said anything, and a
- *          `tool_use` and a `tool_result` for each tool. `assistant_text` is what was said: deltas of an answer that broke
- *          are followed by those of its repeat, under the same iteration
+ *          `tool_use` and a `tool_result` for each tool. `assistant_text` is what was said: deltas of an answer that
+ *          broke are followed by those of its repeat, under the same iteration
  * throws   Failure: run_limit_reached, model_failed, run_cancelled; whatever else `tools.run` threw, as it is
- *
-
  */
 export async function* runAgent(options: RunOptions): AsyncGenerator<AgentEvent, AgentResult> {
   const { bounds, clock, signal, message, progress = newProgress() } = options;

@@ -10,8 +10,6 @@ export interface AgentTools {
   /**
    * Runs one use and answers for it, failures of the tool included. Called for tools of `definitions` only, one use at
    * a time, in the order the model gave. `content` is what the model reads; the loop wraps it, so give it plain.
-   *
-
    */
   run(use: { id: string; name: string; input: Record<string, unknown> }, signal?: AbortSignal): Promise<ToolOutcome>;
 }

@@ -1,5 +1,5 @@
 /** What the nine tools cost a model in every request: their definitions as the agent sends them, against our own bound. */
-import { toolDefinitions } from "../src/surfaces/tool-schema.ts";
+import { toolDefinitions } from "../schema/tool-definitions.ts";
 import { times, whole, type Section } from "./report.ts";
 
 /** The most that the nine may cost together. `test/src/surfaces/tool-schema.test.ts` holds us to it. */

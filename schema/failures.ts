@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 
-export const Retry = z.enum(["never", "same_key", "after", "ask_human"]);
+export const Retry = z.enum(["never", "same_key", "after", "ask_human"]).meta({ id: "Retry", description: "Whether a repeat helps: never; under the same key; after a while; or a person must act first." });
 export type Retry = z.infer<typeof Retry>;
 
 interface FailureKind {

@@ -8,7 +8,7 @@ import { wholeContract } from "./surfaces/contract.ts";
 import { printSchema } from "./surfaces/graphql/graphql-js.ts";
 import { buildGraphqlSchema } from "./surfaces/graphql/schema.ts";
 import { openApiDocument } from "./surfaces/rest/openapi.ts";
-import { toolDefinitions } from "./surfaces/tool-schema.ts";
+import { toolDefinitions } from "../schema/tool-definitions.ts";
 
 /** The text of every published file, by name. */
 export function publishedFiles(): Record<string, string> {

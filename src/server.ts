@@ -107,10 +107,15 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
   jobs.handle("twin", async ({ payload }: { payload: TwinStepJob }) => twins?.run(payload.twin, payload.step as TwinStep));
 
   const door = createDoor(platform);
+  const stop = { watches: new AbortController(), sends: new AbortController() };
+  const surface = {
+    door, contextOf: directCallerOf, stop: { watches: stop.watches.signal, sends: stop.sends.signal },
+    report: (error: unknown, requestId: string | undefined) => log.error({ err: error, requestId }, "a surface failed"),
+  };
   const http = createHttp({
-    door, clock, log, corsOrigins: settings.CORS_ORIGINS,
-    graphql: createGraphql({ door, development: settings.NODE_ENV !== "production", contextOf: directCallerOf }),
-    trpc: createTrpc({ door, contextOf: directCallerOf }),
+    door, clock, log, stop, corsOrigins: settings.CORS_ORIGINS,
+    graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
+    trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
     ready: () => readiness(db),
   });

@@ -1,8 +1,6 @@
 /**
  * Amounts as people write them: `R$150`, `R$ 1.234,56`, `150 reais`, `US$ 9.90`, `2 mil reais`, `10 USDC`. An amount
  * whose reading is doubtful is not read at all: whoever asks for money must not guess.
- *
-
  */
 import { AMOUNT_MINOR_MAX, currencies, type Currency, fromDecimal, type Money } from "../../schema/money.ts";
 
@@ -37,8 +35,6 @@ const isToken = (currency: Currency): boolean => currencies[currency] > 2;
  * A figure as a plain decimal. In money with cents a separator before three digits groups thousands and one before one
  * or two digits begins the cents, in either language. A token has more decimals, so `1.234 USDC` could be both and is
  * neither.
- *
-
  */
 function plainDecimal(figure: string, currency: Currency): string | undefined {
   if (/^\d+$/.test(figure)) return figure;

@@ -1,8 +1,6 @@
 /**
  * One part of a request: what was read between the first word of an intent and the next intent, and what a tool makes
  * of it. A value that two finds disagree on is not chosen, and so is missing.
- *
-
  */
 import { type Money, toDecimal } from "../../schema/money.ts";
 import type { Intent, IntentKind } from "./intents.ts";

@@ -20,7 +20,8 @@ export const wallet = new RegExp(
 );
 
 const tell =
-  "tell|notify|let|message|text|inform|warn|avise|avisa|avisar|avisando|diga|informe|informa|informar|notifique|conte|dile";
+  "tell|notify|let|message|text|inform|warn|" +
+  "avise|avisa|avisar|avisando|diga|informe|informa|informar|notifique|conte|dile";
 const nextStep = String.raw`,?\s(?:and then|then|e depois|depois|y luego|luego)\s`;
 
 /** What follows `tell her that`, `saying`, `avise que` (group 1): up to the end of the sentence or the next step. */

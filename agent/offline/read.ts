@@ -1,8 +1,6 @@
 /**
  * What a text says that a tool can use: amounts, documents, phones, postal codes, names. Each reader takes its finds
  * out of the text before the next one looks, so that a phone number is not also read as a document or an amount.
- *
-
  */
 import { isSampleTaxId, normalizePhone, parseDocument } from "../../schema/documents.ts";
 import type { Money } from "../../schema/money.ts";

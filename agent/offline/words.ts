@@ -273,12 +273,12 @@ const anyOf = (...alternatives: string[]): RegExp =>
 /** Words that one language has and the others have not, or seldom. */
 const marks: Record<Language, RegExp> = {
   en: anyOf(
-    "the|and|to|via|then|issue|charge|pay|send|tell|with|ship|label|track|verify|hello|hi|please|her|him|invoice|list|find",
-    "my|what|how",
+    "the|and|to|via|then|issue|charge|pay|send|tell|with|ship|label|track|verify|hello|hi|please|her|him|invoice|list",
+    "find|my|what|how",
   ),
   pt: anyOf(
-    "cobre|cobrar|cobrança|pague|transfira|envie|mande|emita|gere|crie|nota fiscal|avise|para|no|na|da|do|dos|com|e|reais",
-    "frete|rastreie|você|não|olá|oi|bom dia|boa tarde|verifique|liste|conexões|quanto|quais|uma?|por favor|obrigad[oa]",
+    "cobre|cobrar|cobrança|pague|transfira|envie|mande|emita|gere|crie|nota fiscal|avise|para|no|na|da|do|dos|com|e",
+    "reais|frete|rastreie|você|não|olá|oi|bom dia|boa tarde|verifique|liste|conexões|quanto|quais|uma?|por favor|obrigad[oa]",
   ),
   es: anyOf(
     "cobra|paga|envía|emite|genera|factura|dile|avísale|y|el|la|un|una|por|hola|verifica|identidad|rastrea|cuánto",

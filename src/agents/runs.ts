@@ -10,7 +10,7 @@ import type { SendEvent, SendResult, ToolCallRecord } from "../../schema/agent.t
 import { asFailure, Failure, failures, type FailureCode } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
 import { isObject, type JsonObject } from "../../schema/meta-tools/meta-tool.ts";
-import { toolDefinitions } from "../surfaces/tool-schema.ts";
+import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import type { ToolResult } from "../../schema/tool-calls.ts";
 import type { Caller } from "../call.ts";
 import type { Streamed } from "../door.ts";

@@ -5,7 +5,7 @@ import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
 import { catalogEntry } from "../rails/catalog.ts";
-import { toolDefinitions } from "../surfaces/tool-schema.ts";
+import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import { getSession } from "./sessions.ts";
 
 /** A session that names no server reports every connected one, so that a client waiting for connections is not kept waiting. */

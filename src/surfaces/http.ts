@@ -49,6 +49,13 @@ export interface HttpOptions {
   trustedHosts?: readonly string[];
   /** Between two comments on an idle stream. */
   heartbeatMs?: number;
+  /** Aborted by `drain`; the surfaces handed in above may listen to the same ones. Its own when absent. */
+  stop?: StopControllers;
+}
+
+export interface StopControllers {
+  watches: AbortController;
+  sends: AbortController;
 }
 
 export interface Http {
@@ -62,7 +69,8 @@ export interface Http {
 
 export function createHttp(options: HttpOptions): Http {
   const { graphql, clock, log, corsOrigins = [] } = options;
-  const stop: Stop = { requested: false, watches: new AbortController(), sends: new AbortController() };
+  const { watches, sends } = options.stop ?? { watches: new AbortController(), sends: new AbortController() };
+  const stop: Stop = { requested: false, watches, sends };
   setMaxListeners(0, stop.watches.signal, stop.sends.signal); // one a stream
   const { answer, close } = createRouter(options, stop);
   const servers: Server[] = [];
@@ -178,10 +186,8 @@ export function createHttp(options: HttpOptions): Http {
 }
 
 /** The server's wish to stop, as what answers requests sees it. */
-interface Stop {
+interface Stop extends StopControllers {
   requested: boolean;
-  watches: AbortController;
-  sends: AbortController;
 }
 
 function createRouter({ door, graphql, trpc, notifications, ready, clock, log, ...options }: HttpOptions, stop: Stop) {

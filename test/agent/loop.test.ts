@@ -58,7 +58,7 @@ describe("a run", () => {
     }
   });
 
-  test("runs several tool uses of one answer one after another, in the model's order, and returns all results at once", async () => {
+  test("runs the tool uses of one answer one after another, in the model's order, and returns all at once", async () => {
     const order: string[] = [];
     const { api, result } = await run(
       [{ content: [use("t1", "charge"), use("t2", "notify"), use("t3", "charge")] }, { content: [text("Done.")] }],
@@ -91,7 +91,8 @@ describe("a run", () => {
       { content: [text("Done.")] },
     ]);
     expect(api.requests[1]?.text).toContain(
-      String.raw`{"role":"assistant","content":[{"type":"thinking","thinking":"Ação: 15000 é R$150, \"certo\"\n—","signature":"EqQBCkYIB+/=xyz"},`,
+      '{"role":"assistant","content":[{"type":"thinking",' +
+        String.raw`"thinking":"Ação: 15000 é R$150, \"certo\"\n—","signature":"EqQBCkYIB+/=xyz"},`,
     );
   });
 
@@ -237,7 +238,7 @@ describe("tools that fail", () => {
     ]);
   });
 
-  test("anything else that a tool throws ends the run, after the call was reported, and starts no further tool", async () => {
+  test("anything else that a tool throws ends the run, once the call is reported; no further tool starts", async () => {
     const bug = new TypeError("x is undefined");
     const { events, error, ran } = await run([{ content: [use("t1", "charge"), use("t2", "notify")] }], {
       tools: toolsOf(async () => {
@@ -337,7 +338,7 @@ describe("a model that fails", () => {
     }
   });
 
-  test("text of a broken answer comes again under the same iteration, and assistant_text holds the whole one", async () => {
+  test("text of a broken answer comes again under its iteration, and assistant_text holds the whole one", async () => {
     const { events } = await run([
       { content: [text("abcdef")], breakAfter: { events: 4, with: "end" } },
       { content: [text("uvwxyz")] },

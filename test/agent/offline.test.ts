@@ -12,10 +12,19 @@ import { isMetaTool, metaToolList, metaTools, type MetaToolName } from "../../sc
 import { display } from "../../schema/money.ts";
 import { buildStaticCode } from "../../schema/pix/brcode.ts";
 
-const PIX_CODE = "00020126330014br.gov.bcb.pix0111111444777355204000053039865406150.005802BR5911Maria Silva6009Sao Paulo62070503***63041D3D";
+const PIX_CODE =
+  "00020126330014br.gov.bcb.pix0111111444777355204000053039865406150.005802BR5911Maria Silva6009Sao Paulo" +
+  "62070503***63041D3D";
 
 const results: Partial<Record<string, Record<string, unknown>>> = {
-  codespar_charge: { id: "pay_1", status: "pending", amount: 15000, currency: "BRL", method: "pix", pix_copy_paste: PIX_CODE },
+  codespar_charge: {
+    id: "pay_1",
+    status: "pending",
+    amount: 15000,
+    currency: "BRL",
+    method: "pix",
+    pix_copy_paste: PIX_CODE,
+  },
   codespar_invoice: { id: "inv_1", status: "autorizada", number: "2026000017" },
   codespar_ship: { id: "shp_1", status: "label_created", tracking_code: "AA123456789BR", cost_minor: 2350 },
   codespar_notify: { id: "msg_1", messageId: "msg_1", status: "queued", sent: true, channel: "whatsapp" },
@@ -26,18 +35,23 @@ describe("the documented sentence", () => {
 
   test("in English becomes four calls, one an answer, and a summary of what they returned", async () => {
     const { calls, message, iterations } = await send(
-      "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, then issue the NFS-e, create a Correios label to 01310-100 " +
-        "and tell her on WhatsApp +5511999998888",
+      "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, then issue the NFS-e, create a Correios label to " +
+        "01310-100 and tell her on WhatsApp +5511999998888",
     );
     expect(calls).toEqual([
       ["codespar_charge", { amount: 15000, currency: "BRL", method: "pix", buyer: maria }],
       ["codespar_invoice", { type: "nfse", action: "issue", recipient: maria, items: [{ amount: 15000 }] }],
       ["codespar_ship", { action: "label", carrier: "correios", destination: { postal_code: "01310100", ...maria } }],
-      ["codespar_notify", {
-        channel: "whatsapp", to: "+5511999998888",
-        message: `Hello, Maria Silva! Here is your charge of R$ 150,00.\nPix code to copy and paste: ${PIX_CODE}\n` +
-          "NFS-e number: 2026000017\nTracking code: AA123456789BR",
-      }],
+      [
+        "codespar_notify",
+        {
+          channel: "whatsapp",
+          to: "+5511999998888",
+          message:
+            `Hello, Maria Silva! Here is your charge of R$ 150,00.\nPix code to copy and paste: ${PIX_CODE}\n` +
+            "NFS-e number: 2026000017\nTracking code: AA123456789BR",
+        },
+      ],
     ]);
     expect(iterations).toBe(5);
     expect(message).toBe(
@@ -53,22 +67,38 @@ describe("the documented sentence", () => {
       "Cobre R$ 1.234,56 no Pix da Maria Silva, CPF 111.444.777-35, emita a NFS-e, gere a etiqueta dos Correios para " +
         "01310-100 e avise no WhatsApp +55 11 99999-8888",
     );
-    expect(calls.map(([tool]) => tool)).toEqual(["codespar_charge", "codespar_invoice", "codespar_ship", "codespar_notify"]);
+    expect(calls.map(([tool]) => tool)).toEqual([
+      "codespar_charge",
+      "codespar_invoice",
+      "codespar_ship",
+      "codespar_notify",
+    ]);
     expect(calls[0]?.[1]).toEqual({ amount: 123456, currency: "BRL", method: "pix", buyer: maria });
-    expect(calls[3]?.[1]).toMatchObject({ to: "+5511999998888", message: expect.stringContaining(`Pix copia e cola: ${PIX_CODE}`) });
+    expect(calls[3]?.[1]).toMatchObject({
+      to: "+5511999998888",
+      message: expect.stringContaining(`Pix copia e cola: ${PIX_CODE}`),
+    });
     expect(message).toContain("A cobrança (R$ 1.234,56 para Maria Silva): pending");
     expect(message).toContain("A mensagem (para +5511999998888): queued");
   });
 });
 
 describe("plain requests", () => {
-  const code = buildStaticCode({ key: "ana@example.com", merchantName: "Ana Lima", merchantCity: "Sao Paulo", amountMinor: 5000n });
+  const code = buildStaticCode({
+    key: "ana@example.com",
+    merchantName: "Ana Lima",
+    merchantCity: "Sao Paulo",
+    amountMinor: 5000n,
+  });
 
   test.each<[text: string, tool: MetaToolName, input: Record<string, unknown>]>([
-    ["Cobre 99,90 reais no boleto da Padaria do Zé Ltda, CNPJ 11.222.333/0001-81, vencimento 10/12/2026", "codespar_charge",
-      { amount: 9990, currency: "BRL", method: "boleto", due_date: "2026-12-10", buyer: { name: "Padaria do Zé Ltda", document: "11222333000181" } }],
+    ["Cobre 99,90 reais no boleto da Padaria do Zé Ltda, CNPJ 11.222.333/0001-81, vencimento 10/12/2026",
+      "codespar_charge",
+      { amount: 9990, currency: "BRL", method: "boleto", due_date: "2026-12-10", buyer: { name: "Padaria do Zé Ltda",
+        document: "11222333000181" } }],
     ["Please create a Pix charge of R$ 1,234.56 for Ana Lima (CPF 529.982.247-25) and email the code to ana@example.com", "codespar_charge",
-      { amount: 123456, currency: "BRL", method: "pix", buyer: { name: "Ana Lima", document: "52998224725", email: "ana@example.com" } }],
+      { amount: 123456, currency: "BRL", method: "pix", buyer: { name: "Ana Lima", document: "52998224725",
+        email: "ana@example.com" } }],
     ["cobre 2 mil reais no pix da maria silva, cpf 11144477735", "codespar_charge",
       { amount: 200000, currency: "BRL", method: "pix", buyer: { name: "maria silva", document: "11144477735" } }],
     ["Gere um QR code Pix de R$ 45 para Ana Lima, CPF 52998224725", "codespar_charge",
@@ -82,16 +112,20 @@ describe("plain requests", () => {
     ["Send R$ 50 via Pix to the key ana@example.com", "codespar_pay",
       { action: "pay", amount: 5000, currency: "BRL", method: "pix", recipient: { pix_key: "ana@example.com" } }],
     ["Pague R$ 80,50 via Pix para João Souza, chave 529.982.247-25", "codespar_pay",
-      { action: "pay", amount: 8050, currency: "BRL", method: "pix", recipient: { pix_key: "52998224725", name: "João Souza", document: "52998224725" } }],
+      { action: "pay", amount: 8050, currency: "BRL", method: "pix", recipient: { pix_key: "52998224725",
+        name: "João Souza", document: "52998224725" } }],
     ["Faça um Pix de R$ 50 para +55 11 98888-7777", "codespar_pay",
       { action: "pay", amount: 5000, currency: "BRL", method: "pix", recipient: { pix_key: "+5511988887777" } }],
     [`Pay this: ${code}`, "codespar_pay", { action: "pay", method: "pix", copia_e_cola: code }],
     ["Emita a NFS-e de R$ 300 para Maria Silva, CPF 111.444.777-35", "codespar_invoice",
-      { type: "nfse", action: "issue", recipient: { name: "Maria Silva", document: "11144477735" }, items: [{ amount: 30000 }] }],
+      { type: "nfse", action: "issue", recipient: { name: "Maria Silva", document: "11144477735" },
+        items: [{ amount: 30000 }] }],
     ["Issue an NF-e of R$ 300 for Maria Silva, CPF 111.444.777-35", "codespar_invoice",
-      { type: "nfe", action: "issue", recipient: { name: "Maria Silva", document: "11144477735" }, items: [{ amount: 30000 }] }],
+      { type: "nfe", action: "issue", recipient: { name: "Maria Silva", document: "11144477735" },
+        items: [{ amount: 30000 }] }],
     ["Ship to Maria Silva, São Paulo - SP, CEP 01310100, via Jadlog, 500 g", "codespar_ship",
-      { action: "label", carrier: "jadlog", destination: { postal_code: "01310100", name: "Maria Silva" }, items: [{ weight_g: 500 }] }],
+      { action: "label", carrier: "jadlog", destination: { postal_code: "01310100", name: "Maria Silva" },
+        items: [{ weight_g: 500 }] }],
     ["Quanto custa o frete de 2 kg para 01310-100?", "codespar_ship",
       { action: "quote", destination: { postal_code: "01310100" }, items: [{ weight_g: 2000 }] }],
     ["Quote shipping with Correios to 01310-100", "codespar_ship",
@@ -107,7 +141,8 @@ describe("plain requests", () => {
     ["Verifique a identidade de João Souza, CPF 529.982.247-25, e me avise", "codespar_kyc",
       { subject: { name: "João Souza", document: "52998224725", document_type: "cpf" }, check_type: "identity" }],
     ["Send 10.50 USDC to 0x52908400098527886E0F7030069857D2E4169EE7 on Base", "codespar_crypto_pay",
-      { amount: "10.5", currency: "USDC", network: "base", direction: "send", recipient: { wallet_address: "0x52908400098527886E0F7030069857D2E4169EE7" } }],
+      { amount: "10.5", currency: "USDC", network: "base", direction: "send",
+        recipient: { wallet_address: "0x52908400098527886E0F7030069857D2E4169EE7" } }],
     ["Receba 100 USDC do John Smith", "codespar_crypto_pay", { amount: "100", currency: "USDC", direction: "receive" }],
     ["Which tool can issue a boleto?", "codespar_discover", { use_case: "Which tool can issue a boleto?" }],
     ["Liste as minhas conexões", "codespar_manage_connections", { action: "list" }],
@@ -119,7 +154,8 @@ describe("plain requests", () => {
 
   test("two charges to two people stay apart, each with its own document", async () => {
     const { calls } = await send(
-      "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, and charge R$200 via Pix to João Souza, CPF 529.982.247-25",
+      "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, " +
+        "and charge R$200 via Pix to João Souza, CPF 529.982.247-25",
     );
     expect(calls.map(([, input]) => [input["amount"], input["buyer"]])).toEqual([
       [15000, { name: "Maria Silva", document: "11144477735" }],
@@ -128,8 +164,11 @@ describe("plain requests", () => {
   });
 
   test("a phone that belongs to somebody else is not the buyer's", () => {
-    expect(moveFor("Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, and tell João Souza on WhatsApp +5511999998888"))
-      .toMatchObject({ input: { buyer: { name: "Maria Silva", document: "11144477735" } } });
+    expect(
+      moveFor(
+        "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, and tell João Souza on WhatsApp +5511999998888",
+      ),
+    ).toMatchObject({ input: { buyer: { name: "Maria Silva", document: "11144477735" } } });
   });
 
   test("a label that was just bought is tracked by its code", async () => {
@@ -169,9 +208,13 @@ describe("what is missing is asked for, and nothing that needs it is called", ()
   });
 
   test("a missing piece of one step holds back what builds on it and asks once, while the rest is done", async () => {
-    const { calls, message } = await send("Track AA123456789BR, charge R$150 via Pix to Maria Silva and then issue the NFS-e");
+    const { calls, message } = await send(
+      "Track AA123456789BR, charge R$150 via Pix to Maria Silva and then issue the NFS-e",
+    );
     expect(calls.map(([tool]) => tool)).toEqual(["codespar_ship"]);
-    expect(message).toContain("For the charge I still need the CPF or CNPJ. I have not started it.\nNot done because of that: the NFS-e.");
+    expect(message).toContain(
+      "For the charge I still need the CPF or CNPJ. I have not started it.\nNot done because of that: the NFS-e.",
+    );
   });
 });
 
@@ -188,7 +231,9 @@ describe("what is not asked for is not done", () => {
   });
 
   test("a request inside a message to somebody is only part of the message", async () => {
-    const { calls } = await send("Tell Ana on WhatsApp +5511999998888 that I will charge R$150 via Pix to Maria Silva, CPF 111.444.777-35");
+    const { calls } = await send(
+      "Tell Ana on WhatsApp +5511999998888 that I will charge R$150 via Pix to Maria Silva, CPF 111.444.777-35",
+    );
     expect(calls.map(([tool]) => tool)).toEqual(["codespar_notify"]);
   });
 
@@ -201,7 +246,8 @@ describe("what is not asked for is not done", () => {
 });
 
 describe("a tool that fails", () => {
-  const request = "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, issue the NFS-e, create a Correios label to 01310-100 " +
+  const request =
+    "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35, issue the NFS-e, create a Correios label to 01310-100 " +
     "and tell her on WhatsApp +5511999998888";
   const declined = { code: "provider_declined", message: "asaas declined: insufficient limit.", retry: "never" };
 
@@ -215,14 +261,27 @@ describe("a tool that fails", () => {
   });
 
   test("holds nothing else back", async () => {
-    const { calls, message } = await send(request, { codespar_invoice: () => new Failed({ code: "invalid_args", message: "`items`: no service code." }) });
-    expect(calls.map(([tool]) => tool)).toEqual(["codespar_charge", "codespar_invoice", "codespar_ship", "codespar_notify"]);
+    const { calls, message } = await send(request, {
+      codespar_invoice: () => new Failed({ code: "invalid_args", message: "`items`: no service code." }),
+    });
+    expect(calls.map(([tool]) => tool)).toEqual([
+      "codespar_charge",
+      "codespar_invoice",
+      "codespar_ship",
+      "codespar_notify",
+    ]);
     expect(message).toContain("The NFS-e failed (invalid_args). `items`: no service code.");
   });
 
   test("in a published envelope is read the same way", async () => {
     const { message } = await send(request, {
-      codespar_charge: () => new Failed({ success: false, data: null, error: "asaas declined: insufficient limit.", code: "provider_declined" }),
+      codespar_charge: () =>
+        new Failed({
+          success: false,
+          data: null,
+          error: "asaas declined: insufficient limit.",
+          code: "provider_declined",
+        }),
     });
     expect(message).toContain("The charge failed (provider_declined). asaas declined: insufficient limit.");
   });
@@ -235,7 +294,8 @@ describe("a tool that fails", () => {
 
   test("with an unknown outcome is neither repeated nor called a failure", async () => {
     const { calls, message } = await send(request, {
-      codespar_charge: () => new Failed({ code: "outcome_unknown", message: "no readable answer", tool_call_id: "tc_9" }),
+      codespar_charge: () =>
+        new Failed({ code: "outcome_unknown", message: "no readable answer", tool_call_id: "tc_9" }),
     });
     expect(calls).toHaveLength(1);
     expect(message).toContain("It is not known yet whether the charge happened (tc_9).");
@@ -270,35 +330,95 @@ describe("the planner", () => {
 
   test("reads a result that is plain, wrapped, or in text blocks alike", () => {
     const charged = JSON.stringify({ status: "pending", pix_copy_paste: PIX_CODE });
-    const contents = [charged, guard(charged), [{ type: "text", text: guard(charged) }], JSON.stringify({ success: true, data: JSON.parse(charged) })];
+    const contents = [
+      charged,
+      guard(charged),
+      [{ type: "text", text: guard(charged) }],
+      JSON.stringify({ success: true, data: JSON.parse(charged) }),
+    ];
     for (const content of contents) {
-      const move = nextMove({ messages: conversation("Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35", "codespar_charge", content), tools: allTools });
+      const move = nextMove({
+        messages: conversation("Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35", "codespar_charge", content),
+        tools: allTools,
+      });
       expect(move).toEqual({ text: `The charge (R$ 150,00 to Maria Silva): pending\nPix code: ${PIX_CODE}` });
     }
   });
 
   test("does not try a call again whose result is missing", () => {
-    const messages = conversation("Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35", "codespar_charge", "").slice(0, 2);
-    expect(nextMove({ messages, tools: allTools })).toEqual({ text: "The charge failed (error). There is no result. I did not repeat it." });
+    const messages = conversation(
+      "Charge R$150 via Pix to Maria Silva, CPF 111.444.777-35",
+      "codespar_charge",
+      "",
+    ).slice(0, 2);
+    expect(nextMove({ messages, tools: allTools })).toEqual({
+      text: "The charge failed (error). There is no result. I did not repeat it.",
+    });
   });
 
   test("takes any text without failing, and calls a tool only as its contract has it", () => {
     const word = fc.constantFrom(
-      "charge", "cobre", "pay", "send", "emita", "NFS-e", "label", "etiqueta", "ship", "track", "tell", "avise", "that", "que", "verify",
-      "identity", "R$150", "R$ 1.234,56", "10 USDC", "US$ 9.90", "Maria Silva", "CPF 111.444.777-35", "11144477735", "+5511999998888",
-      "01310-100", "to", "para", "the", "a", ",", ".", "and", "e", "pix", "ana@example.com", "AA123456789BR", "don't", "?", '"', "000201",
-      "0x52908400098527886E0F7030069857D2E4169EE7", "WhatsApp", "connect", "discover",
+      "charge",
+      "cobre",
+      "pay",
+      "send",
+      "emita",
+      "NFS-e",
+      "label",
+      "etiqueta",
+      "ship",
+      "track",
+      "tell",
+      "avise",
+      "that",
+      "que",
+      "verify",
+      "identity",
+      "R$150",
+      "R$ 1.234,56",
+      "10 USDC",
+      "US$ 9.90",
+      "Maria Silva",
+      "CPF 111.444.777-35",
+      "11144477735",
+      "+5511999998888",
+      "01310-100",
+      "to",
+      "para",
+      "the",
+      "a",
+      ",",
+      ".",
+      "and",
+      "e",
+      "pix",
+      "ana@example.com",
+      "AA123456789BR",
+      "don't",
+      "?",
+      '"',
+      "000201",
+      "0x52908400098527886E0F7030069857D2E4169EE7",
+      "WhatsApp",
+      "connect",
+      "discover",
     );
-    const sentence = fc.oneof(fc.array(word, { maxLength: 25 }).map((words) => words.join(" ")), fc.string({ unit: "grapheme" }));
-    fc.assert(fc.property(sentence, (text) => {
-      const move = moveFor(text);
-      if ("text" in move) {
-        expect(move.text).not.toBe("");
-        return;
-      }
-      expect(isMetaTool(move.tool)).toBe(true);
-      expect(metaTools[move.tool as MetaToolName].input.safeParse(move.input).error).toBeUndefined();
-    }), { numRuns: 300 });
+    const sentence = fc.oneof(
+      fc.array(word, { maxLength: 25 }).map((words) => words.join(" ")),
+      fc.string({ unit: "grapheme" }),
+    );
+    fc.assert(
+      fc.property(sentence, (text) => {
+        const move = moveFor(text);
+        if ("text" in move) {
+          expect(move.text).not.toBe("");
+          return;
+        }
+        expect(isMetaTool(move.tool)).toBe(true);
+        expect(metaTools[move.tool as MetaToolName].input.safeParse(move.input).error).toBeUndefined();
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 
@@ -307,32 +427,45 @@ describe("amounts", () => {
   const amountIn = (text: string) => read(text).amounts.map(({ value }) => value);
 
   test("in reais are read back from every way of writing them", () => {
-    fc.assert(fc.property(centavos, (amountMinor) => {
-      const brazilian = display({ amountMinor, currency: "BRL" });
-      const english = brazilian.replace(/[.,]/g, (separator) => (separator === "." ? "," : "."));
-      const ungrouped = brazilian.replaceAll(".", "");
-      for (const written of [brazilian, english, ungrouped, ungrouped.replace("R$ ", "R$"), `${brazilian.slice(3)} reais`, `BRL ${english.slice(3)}`])
-        expect(amountIn(`Charge ${written} via Pix`)).toEqual([{ amountMinor, currency: "BRL" }]);
-    }));
+    fc.assert(
+      fc.property(centavos, (amountMinor) => {
+        const brazilian = display({ amountMinor, currency: "BRL" });
+        const english = brazilian.replace(/[.,]/g, (separator) => (separator === "." ? "," : "."));
+        const ungrouped = brazilian.replaceAll(".", "");
+        for (const written of [
+          brazilian,
+          english,
+          ungrouped,
+          ungrouped.replace("R$ ", "R$"),
+          `${brazilian.slice(3)} reais`,
+          `BRL ${english.slice(3)}`,
+        ])
+          expect(amountIn(`Charge ${written} via Pix`)).toEqual([{ amountMinor, currency: "BRL" }]);
+      }),
+    );
   });
 
   test.each([
-    ["R$150", 15000n], ["R$ 150", 15000n], ["R$ 150,5", 15050n], ["R$ 1.234", 123400n], ["R$1,234", 123400n], ["R$ 1.234.567,89", 123456789n],
-    ["150 reais", 15000n], ["1 real", 100n], ["2 mil reais", 200000n], ["R$ 1,5 mil", 150000n], ["R$ 2 milhões", 200000000n], ["R$150.", 15000n],
+    ["R$150", 15000n], ["R$ 150", 15000n], ["R$ 150,5", 15050n], ["R$ 1.234", 123400n], ["R$1,234", 123400n],
+    ["R$ 1.234.567,89", 123456789n],
+    ["150 reais", 15000n], ["1 real", 100n], ["2 mil reais", 200000n], ["R$ 1,5 mil", 150000n], ["R$ 2 milhões",
+    200000000n], ["R$150.", 15000n],
     ["(R$150)", 15000n], ["brl 150", 15000n],
   ])("%s is %i centavos", (text, amountMinor) => {
     expect(amountIn(text)).toEqual([{ amountMinor, currency: "BRL" }]);
   });
 
   test.each([
-    ["US$ 9.90", 990n, "USD"], ["USD 9.90", 990n, "USD"], ["9.90 dollars", 990n, "USD"], ["€ 10", 1000n, "EUR"], ["CLP 1.500", 1500n, "CLP"],
+    ["US$ 9.90", 990n, "USD"], ["USD 9.90", 990n, "USD"], ["9.90 dollars", 990n, "USD"], ["€ 10", 1000n, "EUR"],
+    ["CLP 1.500", 1500n, "CLP"],
     ["0.001 ETH", 1_000_000_000_000_000n, "ETH"], ["1,234.50 USDC", 1_234_500_000n, "USDC"],
   ])("%s is %i in minor units of its currency", (text, amountMinor, currency) => {
     expect(amountIn(text)).toEqual([{ amountMinor, currency }]);
   });
 
   test.each([
-    "-R$150", "R$ -150", "R$100-200", "R$ 1 234", "R$ 1.23.4", "R$ 0,00", "R$ 10%", "R$ 1.2345", "R$ 0.123", "AR$ 500", "$150", "150", "1.234 USDC",
+    "-R$150", "R$ -150", "R$100-200", "R$ 1 234", "R$ 1.23.4", "R$ 0,00", "R$ 10%", "R$ 1.2345", "R$ 0.123",
+    "AR$ 500", "$150", "150", "1.234 USDC",
     "R$ 99999999999999999999",
   ])("%s is not read as an amount", (text) => {
     expect(amountIn(text)).toEqual([]);
@@ -354,7 +487,10 @@ describe("numbers without a label", () => {
   });
 
   test("a phone leaves the number behind it alone", () => {
-    expect(read("+5511999998888 01310-100")).toMatchObject({ phones: [{ value: "+5511999998888" }], postalCodes: [{ value: "01310100" }] });
+    expect(read("+5511999998888 01310-100")).toMatchObject({
+      phones: [{ value: "+5511999998888" }],
+      postalCodes: [{ value: "01310100" }],
+    });
   });
 
   test("a labelled number of the wrong length is a document to check, not a phone", () => {
@@ -364,42 +500,71 @@ describe("numbers without a label", () => {
 
 describe("the wire", () => {
   const post = (path: string, body: unknown) =>
-    offlineMessagesApi()(`http://offline.invalid${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
+    offlineMessagesApi()(`http://offline.invalid${path}`, {
+      method: "POST",
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
   const body = (text: string, more = {}) => ({
-    model: "m", max_tokens: 100, messages: [{ role: "user", content: text }], tools: [...allTools].map((name) => ({ name })), ...more,
+    model: "m",
+    max_tokens: 100,
+    messages: [{ role: "user", content: text }],
+    tools: [...allTools].map((name) => ({ name })),
+    ...more,
   });
 
   test("streams the events of the API in their order, the input in small pieces", async () => {
     const response = await post("/v1/messages", body("Track AA123456789BR", { stream: true }));
     expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);
-    const frames = (await response.text()).trimEnd().split("\n\n").map((frame) => /^event: (\w+)\ndata: (.*)$/.exec(frame)!.slice(1) as [string, string]);
+    const frames = (await response.text())
+      .trimEnd()
+      .split("\n\n")
+      .map((frame) => /^event: (\w+)\ndata: (.*)$/.exec(frame)!.slice(1) as [string, string]);
     const events = frames.map(([, data]) => JSON.parse(data));
     expect(frames.map(([name]) => name)).toEqual(events.map(({ type }) => type));
     expect(events.map(({ type }) => type).filter((type, index, all) => type !== all[index - 1])).toEqual([
-      "message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
+      "message_start",
+      "ping",
+      "content_block_start",
+      "content_block_delta",
+      "content_block_stop",
+      "message_delta",
+      "message_stop",
     ]);
-    const deltas = events.filter(({ type }) => type === "content_block_delta").map(({ delta }) => delta.partial_json as string);
+    const deltas = events
+      .filter(({ type }) => type === "content_block_delta")
+      .map(({ delta }) => delta.partial_json as string);
     expect(Math.max(...deltas.map((delta) => delta.length))).toBeLessThanOrEqual(16);
     expect(JSON.parse(deltas.join(""))).toEqual({ action: "track", tracking_code: "AA123456789BR" });
-    expect(events.at(-2)).toMatchObject({ delta: { stop_reason: "tool_use" }, usage: { output_tokens: expect.any(Number) } });
+    expect(events.at(-2)).toMatchObject({
+      delta: { stop_reason: "tool_use" },
+      usage: { output_tokens: expect.any(Number) },
+    });
   });
 
   test("answers whole where no stream is asked for", async () => {
     expect(await (await post("/v1/messages", body("hello"))).json()).toMatchObject({
-      type: "message", role: "assistant", model: "m", stop_reason: "end_turn",
+      type: "message",
+      role: "assistant",
+      model: "m",
+      stop_reason: "end_turn",
       content: [{ type: "text", text: expect.stringContaining("offline planner") }],
     });
   });
 
   test("ids are new each time, so that a run is never taken for another", async () => {
-    const ids = await Promise.all([1, 2].map(async () => (await (await post("/v1/messages", body("Track AA123456789BR"))).json()) as any));
+    const ids = await Promise.all(
+      [1, 2].map(async () => (await (await post("/v1/messages", body("Track AA123456789BR"))).json()) as any),
+    );
     expect(ids[0].content[0].id).toMatch(/^toolu_[0-9a-f]{24}$/);
     expect(ids[0].content[0].id).not.toBe(ids[1].content[0].id);
   });
 
   test("counts tokens as a fourth of the characters", async () => {
     const client = await createModelClient({ model: "m", offline: true });
-    const { input_tokens: tokens } = await client.messages.countTokens({ model: "m", messages: [{ role: "user", content: "x".repeat(4000) }] });
+    const { input_tokens: tokens } = await client.messages.countTokens({
+      model: "m",
+      messages: [{ role: "user", content: "x".repeat(4000) }],
+    });
     expect(tokens).toBeGreaterThan(1000);
     expect(tokens).toBeLessThan(1050);
   });
@@ -415,7 +580,12 @@ describe("the wire", () => {
   });
 
   test("needs neither key nor network", async () => {
-    const client = await createModelClient({ model: "m", offline: true, apiKey: "sk-real", baseUrl: "http://127.0.0.1:1" });
+    const client = await createModelClient({
+      model: "m",
+      offline: true,
+      apiKey: "sk-real",
+      baseUrl: "http://127.0.0.1:1",
+    });
     expect(client.apiKey).toBe("offline");
     expect(client.baseURL).toBe("http://offline.invalid");
   });
@@ -450,15 +620,25 @@ async function send(text: string, answers: Partial<Record<string, () => Record<s
     bounds: defaultBounds,
     clock: systemClock,
     tools: {
-      definitions: metaToolList.map(({ name, description }) => ({ name, description, input_schema: { type: "object" } })),
+      definitions: metaToolList.map(({ name, description }) => ({
+        name,
+        description,
+        input_schema: { type: "object" },
+      })),
       async run({ id, name, input }): Promise<ToolOutcome> {
         calls.push([name, input]);
         const answer = answers[name]?.() ?? results[name] ?? { status: "ok" };
         const isError = answer instanceof Failed;
         return {
           record: {
-            id, tool_name: name, server_id: "codespar", status: isError ? "error" : "success", duration_ms: 1, input: input as never,
-            output: null, error_code: null,
+            id,
+            tool_name: name,
+            server_id: "codespar",
+            status: isError ? "error" : "success",
+            duration_ms: 1,
+            input: input as never,
+            output: null,
+            error_code: null,
           },
           content: JSON.stringify(isError ? answer.body : answer),
           isError,

@@ -60,13 +60,14 @@ const offline: Case[] = [
   },
 ];
 
-const searching: Turn = { content: [{ type: "tool_use", id: "toolu_000000000000000000000001", name: "codespar_discover", input: { use_case: "ship" } }] };
+const searching = (use_case: string): Turn =>
+  ({ content: [{ type: "tool_use", id: "toolu_000000000000000000000001", name: "codespar_discover", input: { use_case } }] });
 
 /** What a model answers to one message, and what the caller reads then. */
 const withModel: (Case & { turns: readonly Turn[] })[] = [
   {
     title: "a model's tool calls are run and its words returned",
-    turns: [searching, { content: [{ type: "text", text: "Melhor Envio ships it." }] }],
+    turns: [searching("ship a parcel"), { content: [{ type: "text", text: "Melhor Envio ships it." }] }],
     call: saying("Who ships a parcel?"),
     answer: { message: "Melhor Envio ships it.", iterations: 2, tool_calls: [{ tool_name: "codespar_discover", status: "success" }] },
   },
@@ -78,7 +79,7 @@ const withModel: (Case & { turns: readonly Turn[] })[] = [
   },
   {
     title: "a model that never ends is stopped",
-    turns: Array.from({ length: 12 }, () => searching),
+    turns: Array.from({ length: 12 }, (_, index) => searching(`ship parcel ${index}`)),
     call: saying("Who ships a parcel?"),
     failure: { code: "run_limit_reached", retry: "never", http: 422 },
   },

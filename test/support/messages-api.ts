@@ -1,8 +1,6 @@
 /**
  * A Messages API that follows a script: one turn a request, whatever is asked. It is there as a `fetch` and, for what
  * only a socket can do (a connection that dies), as a server on the loopback interface.
- *
-
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

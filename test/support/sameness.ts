@@ -94,8 +94,11 @@ export async function rowsOf({ sql }: Pick<Database, "sql">, projectId: string):
   return rows;
 }
 
-/** The database's own numbers are shared by all tenants and left out. Bodies are kept as bytes, and read here. */
-function legible({ id, transaction: _shared, body, ...row }: Json): Json {
+/**
+ * The database's own numbers are shared by all tenants and left out; so is how much a model read, since pictures in it are of chance
+ * size. Bodies are kept as bytes, and read here.
+ */
+function legible({ id, transaction: _shared, input_tokens: _read, body, ...row }: Json): Json {
   return { ...row, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
 }
 

@@ -2,7 +2,7 @@
  * Scalars of the contract, made from the wire side of their schemas. They check only what the type says; whether a
  * timestamp is one is decided once, behind the door.
  */
-import type { WireShape } from "../wire-schema.ts";
+import type { WireShape } from "../../../schema/wire-schema.ts";
 import { GraphQLError, Kind, print, valueFromASTUntyped, type ValueNode } from "./graphql-js.ts";
 
 interface ScalarCoercion {

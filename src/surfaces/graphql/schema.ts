@@ -9,7 +9,7 @@ import type { Door, Streamed } from "../../door.ts";
 import { stopOf, type Contract, type Report, type StopSignals } from "../contract.ts";
 import { eventSource } from "../event-source.ts";
 import { pascalCase } from "../names.ts";
-import { readFields, readWire } from "../wire-schema.ts";
+import { readFields, readWire } from "../../../schema/wire-schema.ts";
 import { graphqlError } from "./errors.ts";
 import type { GraphQLError, GraphQLSchema } from "./graphql-js.ts";
 import { createTypes, type GraphqlContext, type TypeRef, type Types } from "./types.ts";

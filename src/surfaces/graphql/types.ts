@@ -6,7 +6,7 @@
 import type SchemaBuilder from "@pothos/core";
 import type { CallerContext } from "../../door.ts";
 import { camelCase, pascalCase, sentence } from "../names.ts";
-import type { WireField, WireSchema } from "../wire-schema.ts";
+import type { WireField, WireSchema } from "../../../schema/wire-schema.ts";
 import { scalarCoercion } from "./scalars.ts";
 
 /** What resolvers are given beside their arguments. */

@@ -8,7 +8,7 @@ import type { Operation, Subscription } from "../../../schema/operation.ts";
 import type { CallerContext, Door, Streamed } from "../../door.ts";
 import { stopOf, type Contract, type Report, type StopSignals } from "../contract.ts";
 import { eventSource } from "../event-source.ts";
-import { readFields } from "../wire-schema.ts";
+import { readFields } from "../../../schema/wire-schema.ts";
 import { formatError, trpcError } from "./errors.ts";
 
 /** Must stay below the silence that a client takes for a dead connection, or every idle subscription dies. */

@@ -2,8 +2,8 @@
  * The meta-tools as a model is shown them, in the shape of the Anthropic API. Every word here is paid for in every
  * request, so bounds, patterns and formats stay out: the door checks them and names the field that is wrong.
  */
-import { metaToolList } from "../../schema/meta-tools/index.ts";
-import type { MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import { metaToolList } from "./meta-tools/index.ts";
+import type { MetaTool } from "./meta-tools/meta-tool.ts";
 import { readFields, type WireField, type WireSchema } from "./wire-schema.ts";
 
 /** The JSON Schema of one argument: always one type, so that every model and client can read it. */

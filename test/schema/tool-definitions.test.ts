@@ -1,10 +1,10 @@
 /** The meta-tools as models are shown them. */
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { metaTools } from "../../../schema/meta-tools/index.ts";
-import { AmountArgument, metaTool, type MetaTool } from "../../../schema/meta-tools/meta-tool.ts";
-import { CurrencyCode } from "../../../schema/money.ts";
-import { toolDefinition, toolDefinitions, type ToolProperty } from "../../../src/surfaces/tool-schema.ts";
+import { metaTools } from "../../schema/meta-tools/index.ts";
+import { AmountArgument, metaTool, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import { CurrencyCode } from "../../schema/money.ts";
+import { toolDefinition, toolDefinitions, type ToolProperty } from "../../schema/tool-definitions.ts";
 
 /** What one request may spend on them: four characters a token. */
 const TOKENS_MAX = 1_800;

@@ -1,0 +1,120 @@
+/**
+ * Requests per second of one cheap read through each door, over loopback, and what one costs the server's process, against a bare
+ * node:http handler that answers a JSON of the same size. MCP has no reads but tools: its row executes the tool that reads a payment,
+ * and REST executes the same one for comparison.
+ */
+import autocannon from "autocannon";
+import type { BareChild } from "./bare-child.ts";
+import { startChild, type Child } from "./child.ts";
+import type { ProductChild } from "./product-child.ts";
+import { fine, times, whole, type Section } from "./report.ts";
+
+export interface Doors {
+  connections: number;
+  bare: Served;
+  doors: (Served & { name: string; answerBytes: number; requestsRatio: number; cpuRatio: number })[];
+}
+
+interface Served {
+  perSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  /** Of the server's process, for one request. */
+  cpuUs: number;
+}
+
+interface Door {
+  name: string;
+  request: HttpRequest;
+}
+
+export interface HttpRequest {
+  url: string;
+  method: "GET" | "POST";
+  headers: Record<string, string>;
+  body?: string;
+}
+
+const CONNECTIONS = 32;
+const WARM_SHARE = 0.3;
+
+export async function measureDoors({ databaseUrl, seconds }: { databaseUrl: string; seconds: number }): Promise<Doors> {
+  const product = startChild<ProductChild>("product-child.ts", { DATABASE_URL: databaseUrl });
+  const bareServer = startChild<BareChild>("bare-child.ts");
+  try {
+    const { url, key } = await product.call("where", undefined);
+    const doors = doorsOf({ url, key, ...(await product.call("payment", undefined)) });
+    const sizes: number[] = [];
+    for (const door of doors) sizes.push(await answerBytes(door));
+    await bareServer.call("answerWith", { bytes: sizes[0]! });
+    const { url: bareUrl } = await bareServer.call("where", undefined);
+    const bare = await load(bareServer, { url: bareUrl, method: "GET", headers: {} }, seconds);
+    const served: Doors["doors"] = [];
+    for (const [at, { name, request }] of doors.entries()) {
+      const figures = await load(product, request, seconds);
+      served.push({
+        name, answerBytes: sizes[at]!, ...figures, requestsRatio: figures.perSecond / bare.perSecond, cpuRatio: figures.cpuUs / bare.cpuUs,
+      });
+    }
+    return { connections: CONNECTIONS, bare, doors: served };
+  } finally {
+    await Promise.all([product.stop(), bareServer.stop()]);
+  }
+}
+
+/** The first answers with the size that the bare handler takes over. */
+function doorsOf({ url, key, sessionId, toolCallId }: { url: string; key: string; sessionId: string; toolCallId: string }): Door[] {
+  const headers = { authorization: `Bearer ${key}` };
+  const post = (path: string, body: object, more: Record<string, string> = {}): HttpRequest =>
+    ({ url: url + path, method: "POST", headers: { ...headers, "content-type": "application/json", ...more }, body: JSON.stringify(body) });
+  const input = encodeURIComponent(JSON.stringify({ tool_call_id: toolCallId }));
+  const readPayment = { action: "status", payment_id: toolCallId };
+  const mcpCall = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "codespar_pay", arguments: readPayment } };
+  return [
+    { name: "REST: payment status", request: { url: `${url}/v1/tool-calls/${toolCallId}/payment-status`, method: "GET", headers } },
+    { name: "GraphQL: payment status", request: post("/graphql", { query: paymentStatus("query"), variables: { id: toolCallId } }) },
+    { name: "tRPC: payment status", request: { url: `${url}/trpc/payments.status?input=${input}`, method: "GET", headers } },
+    { name: "MCP: tool that reads it", request: post(`/v1/sessions/${sessionId}/mcp`, mcpCall, { accept: "application/json, text/event-stream" }) },
+    { name: "REST: the same tool", request: post(`/v1/sessions/${sessionId}/execute`, { tool: "codespar_pay", input: readPayment }) },
+  ];
+}
+
+/** Every field of a payment's status, as the other doors answer them. */
+export const paymentStatus = (kind: "query" | "subscription"): string => `${kind} ($id: String!) {
+  paymentStatus(toolCallId: $id) {
+    status state paymentStatus toolCallId idempotencyKey externalReference provider rail originalStatus outcome observedAt
+    amountMinor finalAmountMinor currency settledAt events { eventType receivedAt provider providerAction paymentId }
+  }
+}`;
+
+/** What one answer holds. Throws unless it is the payment's. */
+async function answerBytes({ name, request: { url, ...init } }: Door): Promise<number> {
+  const response = await fetch(url, init);
+  const text = await response.text();
+  if (!response.ok || !/\\?"status\\?": ?\\?"pending/.test(text)) throw new Error(`${name} answered ${response.status}: ${text.slice(0, 500)}`);
+  return Buffer.byteLength(text);
+}
+
+async function load(server: Child<never>, request: HttpRequest, seconds: number): Promise<Served> {
+  await autocannon({ ...request, connections: CONNECTIONS, duration: seconds * WARM_SHARE });
+  const cpuBefore = await server.cpuUs();
+  const { "2xx": answered, non2xx, errors, duration, latency } = await autocannon({ ...request, connections: CONNECTIONS, duration: seconds });
+  const cpuUs = (await server.cpuUs()) - cpuBefore;
+  if (non2xx + errors > 0 || answered === 0) throw new Error(`${request.url}: ${answered} answers, ${non2xx} refusals, ${errors} errors`);
+  return { perSecond: answered / duration, p50Ms: latency.p50, p99Ms: latency.p99, cpuUs: cpuUs / answered };
+}
+
+export const doorsSection = ({ connections, bare, doors }: Doors): Section => ({
+  title: "One read through each door, against a bare node:http handler",
+  notes: [
+    `${connections} connections over loopback; the load runs in another process. Every request but the bare one is authenticated and reads PostgreSQL; ` +
+    "a tool is executed, which also writes its row.",
+  ],
+  header: ["request", "bytes", "requests/s", "of bare", "CPU µs", "of bare", "p50 ms", "p99 ms"],
+  rows: [
+    ["bare node:http", String(doors[0]!.answerBytes), whole(bare.perSecond), times(1), fine(bare.cpuUs), times(1), fine(bare.p50Ms), fine(bare.p99Ms)],
+    ...doors.map(({ name, answerBytes, perSecond, requestsRatio, cpuUs, cpuRatio, p50Ms, p99Ms }) => [
+      name, String(answerBytes), whole(perSecond), times(requestsRatio), fine(cpuUs), times(cpuRatio), fine(p50Ms), fine(p99Ms),
+    ]),
+  ],
+});
