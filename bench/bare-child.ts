@@ -7,7 +7,7 @@ import { answerParent } from "./child.ts";
 export type BareChild = typeof functions;
 
 /** Streams are opened here; anything else gets the answer. */
-export const EVENTS_PATH = "/events";
+const EVENTS_PATH = "/events";
 
 const listeners = new Set<ServerResponse>();
 let answer = "{}";
@@ -24,7 +24,10 @@ const server = createServer((request, response) => {
 await once(server.listen(0, "127.0.0.1"), "listening");
 
 const functions = {
-  where: () => ({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }),
+  where: () => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { url, eventsUrl: url + EVENTS_PATH };
+  },
   /** From now on answers with JSON of this size. */
   answerWith: ({ bytes }: { bytes: number }) => {
     answer = JSON.stringify({ data: "x".repeat(Math.max(0, bytes - JSON.stringify({ data: "" }).length)) });

@@ -4,7 +4,7 @@
  */
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EVENTS_PATH, type BareChild } from "./bare-child.ts";
+import type { BareChild } from "./bare-child.ts";
 import { startChild, type Child } from "./child.ts";
 import { paymentStatus, type HttpRequest } from "./doors.ts";
 import { percentilesOf } from "./measure.ts";
@@ -81,9 +81,9 @@ async function throughDoor(
 }
 
 async function rawWrites(bare: Child<BareChild>, { streams, updates, frame }: { streams: number; updates: number; frame: Frame }): Promise<number[]> {
-  const { url } = await bare.call("where", undefined);
+  const { eventsUrl } = await bare.call("where", undefined);
   const latenciesMs: number[] = [];
-  const watch = await openAll({ url: url + EVENTS_PATH, method: "GET", headers: {} }, streams, "open");
+  const watch = await openAll({ url: eventsUrl, method: "GET", headers: {} }, streams, "open");
   for (let update = 0; update < updates; update += 1) {
     const mark = nextMark();
     latenciesMs.push(...(await watch.tell(mark, () => bare.call("write", { frame: frame.text.replace(frame.mark, mark) }))));

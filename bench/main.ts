@@ -11,7 +11,7 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { connectionUrl, openDatabase, type Database } from "../src/db/connect.ts";
+import { connectionUrl, openDatabase } from "../src/db/connect.ts";
 import { startEmbeddedPostgres } from "../src/db/embedded.ts";
 import { removeDataDir } from "../test/support/global-setup.ts";
 import { chargesSection, measureCharges } from "./charges.ts";
@@ -55,21 +55,72 @@ const README = new URL("../README.md", import.meta.url);
 
 async function main(): Promise<void> {
   const { names, seconds, json, writeReadme } = readArguments();
-  const say = (line: string) => void process.stderr.write(`${line}\n`);
-  const machine = machineNow(names.some((name) => benches[name]!.needsDatabase) ? await openMachine() : undefined);
+  const databases = names.some((name) => benches[name]!.needsDatabase) ? await openDatabases() : undefined;
   try {
+    const machine: Machine = {
+      date: new Date().toISOString().slice(0, 10), cores: availableParallelism(), node: process.versions.node,
+      database: databases ? `PostgreSQL ${databases.version} (its own, fsync on)` : "no database",
+    };
     const measured: Record<string, Measured> = {};
     for (const name of names) {
-      say(`measuring ${name} …`);
-      const { needsDatabase, measure } = benches[name]!;
-      measured[name] = await measure({ databaseUrl: needsDatabase ? await machine.newDatabase() : "", seconds });
+      process.stderr.write(`measuring ${name} …\n`);
+      measured[name] = await benches[name]!.measure({ databaseUrl: (await databases?.create()) ?? "", seconds });
     }
     const sections = Object.values(measured).map(({ section }) => section);
     const figures = Object.fromEntries(Object.entries(measured).map(([name, { figures }]) => [name, figures]));
-    if (json) process.stdout.write(`${JSON.stringify({ ...machine.described, seconds, ...figures })}\n`);
-    else process.stdout.write(`\n${terminalText(machine.described, sections)}`);
-    if (writeReadme) await writeFile(README, withBlock(await readFile(README, "utf8"), markdown(machine.described, "npm run bench", sections)));
+    process.stdout.write(json ? `${JSON.stringify({ ...machine, seconds, ...figures })}\n` : `\n${terminalText(machine, sections)}`);
+    if (writeReadme) await writeFile(README, withBlock(await readFile(README, "utf8"), markdown(machine, commandOf(seconds), sections)));
   } finally {
-    await machine.close();
+    await databases?.close();
   }
+}
+
+function readArguments(): { names: string[]; seconds: number; json: boolean; writeReadme: boolean } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false }, seconds: { type: "string" }, "write-readme": { type: "boolean", default: false } },
+  });
+  const seconds = values.seconds === undefined ? SECONDS_DEFAULT : Number(values.seconds);
+  if (!(seconds > 0 && seconds <= SECONDS_MAX)) throw new Error(`--seconds: expected a number above 0, at most ${SECONDS_MAX}. Example: --seconds 5`);
+  const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
+  if (unknown !== undefined) throw new Error(`${unknown}: expected ${Object.keys(benches).join(", ")}, or nothing for all of them`);
+  if (values["write-readme"] && positionals.length > 0) throw new Error("--write-readme: name no benchmark; the README has all of them");
+  return { names: positionals.length > 0 ? positionals : Object.keys(benches), seconds, json: values.json, writeReadme: values["write-readme"] };
+}
+
+const commandOf = (seconds: number): string => (seconds === SECONDS_DEFAULT ? "npm run bench" : `npm run bench -- --seconds ${seconds}`);
+
+interface Databases {
+  version: string;
+  /** A new, empty database; returns its URL. */
+  create(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** A PostgreSQL for this run, as `npm start` brings it: a benchmark finds no rows but its own. */
+async function openDatabases(): Promise<Databases> {
+  const dataDir = await mkdtemp(join(tmpdir(), "codespar-bench-"));
+  const server = await startEmbeddedPostgres({ dataDir });
+  const admin = openDatabase({ url: server.url, applicationName: "bench" });
+  const [row] = await admin.sql<{ version: string }[]>`select split_part(current_setting('server_version'), ' ', 1) as version`;
+  return {
+    version: row!.version,
+    create: async () => {
+      const database = `bench_${randomUUID().replaceAll("-", "")}`;
+      await admin.sql.unsafe(`create database ${database}`);
+      return connectionUrl({ ...server.connection, database });
+    },
+    close: async () => {
+      await admin.close();
+      await server.stop();
+      await removeDataDir(dataDir);
+    },
+  };
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
 }

@@ -30,8 +30,8 @@ import { receiveNotification } from "./notifications/receive.ts";
 import { defaultLimits, type Limits, type Platform } from "./platform.ts";
 import { closeIdleSessions } from "./sessions/sessions.ts";
 import { SettingsError, type Settings } from "./settings.ts";
-import { StartError } from "./start-error.ts";
 import { runLookup } from "./settlement/lookup.ts";
+import { StartError } from "./start-error.ts";
 import { createGraphql } from "./surfaces/graphql/index.ts";
 import { createHttp, type Http } from "./surfaces/http.ts";
 import { directCallerOf } from "./surfaces/rest/request.ts";
@@ -202,7 +202,7 @@ async function openOwnDatabase({ settings, database, log }: ServerOptions): Prom
 async function masterKey(settings: Settings): Promise<Uint8Array> {
   if (settings.MASTER_KEY) return Buffer.from(settings.MASTER_KEY, "base64");
   if (!settings.DATABASE_URL) return masterKeyIn(settings.DATA_DIR);
-  throw new SettingsError("MASTER_KEY: expected 32 bytes in base64, the same for every process that shares DATABASE_URL. Example: MASTER_KEY=$(openssl rand -base64 32)");
+  throw new SettingsError("MASTER_KEY: expected 32 bytes in base64, the same at every start of every process that shares DATABASE_URL. Example: MASTER_KEY=the output of: openssl rand -base64 32");
 }
 
 interface ProvidersReach extends Pick<Platform, "transport" | "openTwinAccount"> {

@@ -7,12 +7,13 @@ import { AMOUNT_MINOR_MAX, currencies, type Currency, fromDecimal, type Money } 
 const codes = Object.keys(currencies).join("|");
 const FIGURE = String.raw`\d(?:[\d.,]*\d)?`;
 const SCALE = String.raw`(?:\s?(mil|k|thousand|milhão|milhões|millón|millones|million)(?!\p{L}))?`;
-// What follows must not go on with the figure: `R$ 1 234`, `R$ 10%` and `R$100-200` are not 1, 10 and 100 reais.
-const NO_MORE = String.raw`(?!\s?[\d%]|[.,\-–]\d|\p{L})`;
+// What stands around must not belong to the figure: `R$ 1 234`, `1 234 reais`, `R$ 10%`, `R$100-200`, `R$ 2 bilhões`.
+const NO_MORE = String.raw`(?!\s?(?:[\d%]|(?:bi|mi|mm|tri)(?!\p{L})|bilh|trilh|billion|trillion|hundred)|[.,\-–]\d|\p{L})`;
+const NO_LESS = String.raw`(?<![\p{L}\d\-−]|\d\s)`;
 
 /** With the currency before the figure (groups 1 to 3) or behind it (groups 4 to 6). */
 export const AMOUNT = new RegExp(
-  String.raw`(?<![\p{L}\d\-−])(?:` +
+  String.raw`${NO_LESS}(?:` +
     String.raw`(R\$|US\$|U\$|€|(?:${codes})(?!\p{L}))\s?(${FIGURE})${SCALE}${NO_MORE}` +
     String.raw`|(${FIGURE})${SCALE}\s?(?:de\s)?(reais|real|dólares|dólar|dollars?|euros?|${codes})(?!\p{L}))`,
   "giu",

@@ -4,6 +4,7 @@
  */
 import { type Money, toDecimal } from "../../schema/money.ts";
 import type { Intent, IntentKind } from "./intents.ts";
+import { TAKEN } from "./patterns.ts";
 import type { Found, Reading, TaxId } from "./read.ts";
 
 export interface Part extends Reading {
@@ -31,15 +32,19 @@ export function only<Value>(found: readonly Found<Value>[]): Value | undefined {
 const key = (value: unknown): string =>
   JSON.stringify(value, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part)).toLowerCase();
 
-/** Words that make the one figure beside them a part of a sum: `10%`, `3x`, `each`, `50 centavos`. */
-const ARITHMETIC = new RegExp(
-  String.raw`%|\d\s?x(?!\p{L})|` +
+/** Words that make the one amount a part of more: `10%`, `3x`, `each`, `… and 50 cents`, `100 to …`, `2 mil e quinhentos`. */
+const MORE = new RegExp(
+  [
+    String.raw`%|\d\s?x(?!\p{L})`,
     String.raw`(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each|cada|times|vezes|per|veces|cuotas?)(?!\p{L})`,
+    String.raw`\d\s(?:to|or|and|a|ou|até|e|y|o)\s${TAKEN}|${TAKEN}\s(?:to|or|and|a|ou|até|e|y|o)\s\d`,
+    String.raw`${TAKEN}\s(?:and|e|y)\s(?:half|mei[ao]|medio|cem|cento|\p{L}+(?:centos|cientos|entas?|enta))(?!\p{L})`,
+  ].join("|"),
   "iu",
 );
 
 export const amountOf = ({ amounts, words: text }: Part): Money | undefined =>
-  ARITHMETIC.test(text) ? undefined : only(amounts);
+  MORE.test(text) ? undefined : only(amounts);
 
 export const money = ({ amountMinor, currency }: Money) => ({ amount: Number(amountMinor), currency });
 

@@ -94,11 +94,12 @@ describe("plain requests", () => {
   test.each<[text: string, tool: MetaToolName, input: Record<string, unknown>]>([
     ["Cobre 99,90 reais no boleto da Padaria do Zé Ltda, CNPJ 11.222.333/0001-81, vencimento 10/12/2026",
       "codespar_charge",
-      { amount: 9990, currency: "BRL", method: "boleto", due_date: "2026-12-10", buyer: { name: "Padaria do Zé Ltda",
-        document: "11222333000181" } }],
-    ["Please create a Pix charge of R$ 1,234.56 for Ana Lima (CPF 529.982.247-25) and email the code to ana@example.com", "codespar_charge",
-      { amount: 123456, currency: "BRL", method: "pix", buyer: { name: "Ana Lima", document: "52998224725",
-        email: "ana@example.com" } }],
+      { amount: 9990, currency: "BRL", method: "boleto", due_date: "2026-12-10",
+        buyer: { name: "Padaria do Zé Ltda", document: "11222333000181" } }],
+    ["Please create a Pix charge of R$ 1,234.56 for Ana Lima (CPF 529.982.247-25) and email the code to ana@example.com",
+      "codespar_charge",
+      { amount: 123456, currency: "BRL", method: "pix",
+        buyer: { name: "Ana Lima", document: "52998224725", email: "ana@example.com" } }],
     ["cobre 2 mil reais no pix da maria silva, cpf 11144477735", "codespar_charge",
       { amount: 200000, currency: "BRL", method: "pix", buyer: { name: "maria silva", document: "11144477735" } }],
     ["Gere um QR code Pix de R$ 45 para Ana Lima, CPF 52998224725", "codespar_charge",
@@ -112,8 +113,8 @@ describe("plain requests", () => {
     ["Send R$ 50 via Pix to the key ana@example.com", "codespar_pay",
       { action: "pay", amount: 5000, currency: "BRL", method: "pix", recipient: { pix_key: "ana@example.com" } }],
     ["Pague R$ 80,50 via Pix para João Souza, chave 529.982.247-25", "codespar_pay",
-      { action: "pay", amount: 8050, currency: "BRL", method: "pix", recipient: { pix_key: "52998224725",
-        name: "João Souza", document: "52998224725" } }],
+      { action: "pay", amount: 8050, currency: "BRL", method: "pix",
+        recipient: { pix_key: "52998224725", name: "João Souza", document: "52998224725" } }],
     ["Faça um Pix de R$ 50 para +55 11 98888-7777", "codespar_pay",
       { action: "pay", amount: 5000, currency: "BRL", method: "pix", recipient: { pix_key: "+5511988887777" } }],
     [`Pay this: ${code}`, "codespar_pay", { action: "pay", method: "pix", copia_e_cola: code }],
@@ -188,6 +189,10 @@ describe("what is missing is asked for, and nothing that needs it is called", ()
     ["Charge $150 via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount with its currency"]],
     ["Charge 10% of R$150 via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount"]],
     ["Charge R$150 and R$20 via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount"]],
+    ["Charge 100 to 200 reais via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount"]],
+    ["Charge 3 x R$ 50 via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount"]],
+    ["Cobre 10 reais e 50 centavos no Pix da Maria Silva, CPF 111.444.777-35", ["um valor exato com a moeda"]],
+    ["Cobre R$ 2 mil e quinhentos no Pix da Maria Silva, CPF 111.444.777-35", ["um valor exato com a moeda"]],
     ["Charge R$ 1.23.4 via Pix to Maria Silva, CPF 111.444.777-35", ["one exact amount"]],
     ["Charge R$150 via Pix to Maria Silva", ["the CPF or CNPJ"]],
     ["Charge R$150 via Pix to Maria Silva, CPF 111.444.777-36", ["whose check digits match"]],
@@ -448,25 +453,22 @@ describe("amounts", () => {
   test.each([
     ["R$150", 15000n], ["R$ 150", 15000n], ["R$ 150,5", 15050n], ["R$ 1.234", 123400n], ["R$1,234", 123400n],
     ["R$ 1.234.567,89", 123456789n],
-    ["150 reais", 15000n], ["1 real", 100n], ["2 mil reais", 200000n], ["R$ 1,5 mil", 150000n], ["R$ 2 milhões",
-    200000000n], ["R$150.", 15000n],
-    ["(R$150)", 15000n], ["brl 150", 15000n],
+    ["150 reais", 15000n], ["1 real", 100n], ["2 mil reais", 200000n], ["R$ 1,5 mil", 150000n],
+    ["R$ 2 milhões", 200000000n], ["R$150.", 15000n], ["(R$150)", 15000n], ["brl 150", 15000n],
   ])("%s is %i centavos", (text, amountMinor) => {
     expect(amountIn(text)).toEqual([{ amountMinor, currency: "BRL" }]);
   });
 
   test.each([
     ["US$ 9.90", 990n, "USD"], ["USD 9.90", 990n, "USD"], ["9.90 dollars", 990n, "USD"], ["€ 10", 1000n, "EUR"],
-    ["CLP 1.500", 1500n, "CLP"],
-    ["0.001 ETH", 1_000_000_000_000_000n, "ETH"], ["1,234.50 USDC", 1_234_500_000n, "USDC"],
+    ["CLP 1.500", 1500n, "CLP"], ["0.001 ETH", 1_000_000_000_000_000n, "ETH"], ["1,234.50 USDC", 1_234_500_000n, "USDC"],
   ])("%s is %i in minor units of its currency", (text, amountMinor, currency) => {
     expect(amountIn(text)).toEqual([{ amountMinor, currency }]);
   });
 
   test.each([
     "-R$150", "R$ -150", "R$100-200", "R$ 1 234", "R$ 1.23.4", "R$ 0,00", "R$ 10%", "R$ 1.2345", "R$ 0.123",
-    "AR$ 500", "$150", "150", "1.234 USDC",
-    "R$ 99999999999999999999",
+    "AR$ 500", "$150", "150", "1.234 USDC", "R$ 99999999999999999999", "1 234 reais", "R$ 2 bilhões", "R$ 2 bi",
   ])("%s is not read as an amount", (text) => {
     expect(amountIn(text)).toEqual([]);
   });

@@ -43,15 +43,28 @@ export class Normalizer {
   }
 
   /**
-   * Rows have no order, so each table gets one that no chance decides: by what is left of a row when everything that was not
-   * met before is left out. What the run answered therefore goes through `of` first.
+   * Rows have no order, so each table gets one that no chance decides: by what is left of a row without chance that was not met
+   * before. Rows that stand alone in that are met first, because what they name tells others apart.
    */
   ofRows(tables: Record<string, Json[]>): Record<string, unknown> {
-    const blank = (row: Json) => JSON.stringify(mapStrings(row, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? `<${kind}>`)));
+    let left = Object.entries(tables).flatMap(([table, rows]) => rows.map((row) => ({ table, row })));
+    for (let met = Infinity; met > 0;) {
+      const keyed = left.map((each) => ({ each, key: `${each.table} ${this.#blank(each.row)}` }));
+      const count = new Map<string, number>();
+      for (const { key } of keyed) count.set(key, (count.get(key) ?? 0) + 1);
+      const alone = keyed.filter(({ key }) => count.get(key) === 1).sort(byKey);
+      for (const { each } of alone) this.of(each.row);
+      left = keyed.filter(({ key }) => count.get(key) !== 1).map(({ each }) => each);
+      met = alone.length;
+    }
     return Object.fromEntries(Object.entries(tables).map(([table, rows]) => {
-      const keyed = rows.map((row) => ({ row, key: blank(row) })).sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+      const keyed = rows.map((row) => ({ row, key: this.#blank(row) })).sort(byKey);
       return [table, keyed.map(({ row }) => this.of(row))];
     }));
+  }
+
+  #blank(row: Json): string {
+    return JSON.stringify(mapStrings(row, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? `<${kind}>`)));
   }
 
   #number(kind: string, found: string): string {
@@ -62,6 +75,8 @@ export class Normalizer {
     return placeholder;
   }
 }
+
+const byKey = (a: { key: string }, b: { key: string }): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === "string") return change(value);
