@@ -8,7 +8,8 @@ const codes = Object.keys(currencies).join("|");
 const FIGURE = String.raw`\d(?:[\d.,]*\d)?`;
 const SCALE = String.raw`(?:\s?(mil|k|thousand|milhão|milhões|millón|millones|million)(?!\p{L}))?`;
 // What stands around must not belong to the figure: `R$ 1 234`, `1 234 reais`, `R$ 10%`, `R$100-200`, `R$ 2 bilhões`.
-const NO_MORE = String.raw`(?!\s?(?:[\d%]|(?:bi|mi|mm|tri)(?!\p{L})|bilh|trilh|billion|trillion|hundred)|[.,\-–]\d|\p{L})`;
+const LARGER = String.raw`(?:bi|mi|mm|tri)(?!\p{L})|bilh|trilh|billion|trillion|hundred`;
+const NO_MORE = String.raw`(?!\s?(?:[\d%]|${LARGER})|[.,\-–]\d|\p{L})`;
 const NO_LESS = String.raw`(?<![\p{L}\d\-−]|\d\s)`;
 
 /** With the currency before the figure (groups 1 to 3) or behind it (groups 4 to 6). */

@@ -32,13 +32,17 @@ export function only<Value>(found: readonly Found<Value>[]): Value | undefined {
 const key = (value: unknown): string =>
   JSON.stringify(value, (_name, part: unknown) => (typeof part === "bigint" ? `${part}n` : part)).toLowerCase();
 
-/** Words that make the one amount a part of more: `10%`, `3x`, `each`, `… and 50 cents`, `100 to …`, `2 mil e quinhentos`. */
+const SMALLER =
+  "half|mei[ao]|medio|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|cem|cento|vinte|trinta|" +
+  "(?:quar|cinqu|sess|set|oit|nov)enta|(?:duz|trez|quatroc|quinh|seisc|setec|oitoc|novec)entos";
+
+/** Words that make the one amount a part of more: `10%`, `3x`, `each`, `100 to …`, `2 mil e quinhentos`. */
 const MORE = new RegExp(
   [
     String.raw`%|\d\s?x(?!\p{L})`,
     String.raw`(?<!\p{L})(?:centavos?|cents?|parcelas?|installments?|each|cada|times|vezes|per|veces|cuotas?)(?!\p{L})`,
     String.raw`\d\s(?:to|or|and|a|ou|até|e|y|o)\s${TAKEN}|${TAKEN}\s(?:to|or|and|a|ou|até|e|y|o)\s\d`,
-    String.raw`${TAKEN}\s(?:and|e|y)\s(?:half|mei[ao]|medio|cem|cento|\p{L}+(?:centos|cientos|entas?|enta))(?!\p{L})`,
+    String.raw`${TAKEN}\s(?:and|e|y)\s(?:${SMALLER})(?!\p{L})`,
   ].join("|"),
   "iu",
 );

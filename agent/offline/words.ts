@@ -278,7 +278,8 @@ const marks: Record<Language, RegExp> = {
   ),
   pt: anyOf(
     "cobre|cobrar|cobrança|pague|transfira|envie|mande|emita|gere|crie|nota fiscal|avise|para|no|na|da|do|dos|com|e",
-    "reais|frete|rastreie|você|não|olá|oi|bom dia|boa tarde|verifique|liste|conexões|quanto|quais|uma?|por favor|obrigad[oa]",
+    "reais|frete|rastreie|você|não|olá|oi|bom dia|boa tarde|verifique|liste|conexões|quanto|quais|uma?",
+    "por favor|obrigad[oa]",
   ),
   es: anyOf(
     "cobra|paga|envía|emite|genera|factura|dile|avísale|y|el|la|un|una|por|hola|verifica|identidad|rastrea|cuánto",

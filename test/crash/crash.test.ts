@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { mariaCharge } from "../support/app.ts";
 import { testDatabase } from "../support/database.ts";
+import { endWaiting, holdWrites, waitingForLocks } from "../support/locks.ts";
 import { references, supplierPayout } from "../support/money.ts";
 import { eventually, startServerProcess, startTwinsProcess, type Answer, type ServerProcess, type TwinsProcess } from "../support/server-process.ts";
 
@@ -26,13 +27,13 @@ beforeAll(async () => {
 
 test("killed between claim and dispatch, a charge is sent once after the restart", async () => {
   const key = randomUUID();
-  const release = await holdWrites("dispatches");
+  const release = await holdWrites(sql, "dispatches");
   const answer = charge(key).catch(() => "the connection broke");
-  const [{ id }] = await eventually(() => callsUnder(key), (rows) => rows.length === 1) as [{ id: string }];
-  await eventually(waiting, (count) => count === 1);
+  const id = (await eventually(() => callsUnder(key), (calls) => calls.length === 1))[0]!.id;
+  await eventually(() => waitingForLocks(sql), (count) => count === 1);
   await server.kill();
   expect(await answer).toBe("the connection broke");
-  await endWaiting(); // else PostgreSQL would carry out what the dead process had asked for
+  await endWaiting(sql);
   await release();
   expect(await sent("/payments", key)).toBe(0);
 
@@ -58,7 +59,7 @@ test("killed between dispatch and record, a charge and a payout are looked up af
   await timePasses(31_000);
   server = await startServer(server.port);
   for (const [under, what, repeat] of [[key, "/payments", charge], [payoutKey, "/transfers", payout]] as const) {
-    const [{ id }] = await callsUnder(under) as [{ id: string }];
+    const { id } = (await callsUnder(under))[0]!;
     await eventually(() => status(id), ({ outcome }) => outcome === "unknown" || outcome === "accepted");
     expect((await repeat(under)).body).toMatchObject({ success: true, tool_call_id: id, replayed: true, error: null });
     expect(await settled(id)).toMatchObject({ status: "succeeded", outcome: "accepted", original_status: "success" });
@@ -70,12 +71,15 @@ test("killed between dispatch and record, a charge and a payout are looked up af
 test("killed between a webhook's acknowledgement and its application, a charge settles once after the restart", async () => {
   const key = randomUUID();
   const { tool_call_id: id } = (await charge(key)).body as { tool_call_id: string };
-  const release = await holdWrites("settlement_events");
+  const release = await holdWrites(sql, "settlement_events");
   await eventually(() => told(key, "PAYMENT_RECEIVED"), (count) => count === 1);
-  await eventually(waiting, (count) => count > 0);
+  await eventually(() => waitingForLocks(sql), (count) => count > 0);
   await server.kill();
   await release();
-  expect(await status(id, await startServerLater())).toMatchObject({ status: "pending" });
+  expect(await sql`select state from tool_calls where id = ${id}`).toEqual([{ state: "pending" }]);
+
+  await timePasses(61_000); // the dead process had taken the job for a minute
+  server = await startServer(server.port);
   expect(await settled(id)).toMatchObject({ status: "succeeded", final_amount_minor: 15_000 });
   expect(await told(key, "PAYMENT_RECEIVED")).toBe(1); // it was not asked to tell again
   await expectPostedOnce([id]);
@@ -131,4 +135,55 @@ function startServer(port: number): Promise<ServerProcess> {
   return startServerProcess({
     port, env: { DATABASE_URL: databaseUrl, MASTER_KEY: Buffer.alloc(32, 7).toString("base64"), TWINS_URL: twins.url, TWINS_CA_FILE: twins.caFile },
   });
+}
+
+const charge = (key: string): Promise<Answer> =>
+  server.rest("POST", `/sessions/${sessionId}/execute`, { tool: "codespar_charge", input: { ...mariaCharge, idempotency_key: key } });
+const payout = (key: string): Promise<Answer> =>
+  server.rest("POST", `/sessions/${sessionId}/execute`, { tool: "codespar_pay", input: { ...supplierPayout, idempotency_key: key } });
+
+/** A caller who repeats under the same key, as the answers tell it to, until the charge is accepted. */
+async function insist(key: string): Promise<void> {
+  await eventually(
+    () => charge(key).catch((): Answer => ({ status: 0, body: { code: "connection" } })),
+    ({ body: { success, outcome, code } }) => {
+      if (success && outcome === "accepted") return true;
+      if (success && outcome === "unknown") return false;
+      if (["connection", "idempotency_in_flight", "provider_unavailable", "shutting_down"].includes(code)) return false;
+      throw new Error(`no reason to repeat: ${code}`);
+    },
+    60_000,
+  );
+}
+
+const status = async (id: string): Promise<Answer["body"]> => (await server.rest("GET", `/tool-calls/${id}/payment-status`)).body;
+const settled = (id: string): Promise<Answer["body"]> => eventually(() => status(id), ({ state, outcome }) => state !== "pending" && outcome === "accepted");
+const callsUnder = async (key: string): Promise<{ id: string; key: string }[]> =>
+  [...(await sql<{ id: string; key: string }[]>`select id, idempotency_key as key from tool_calls where idempotency_key = ${key}`)];
+
+/** How often the twin was asked for this movement. */
+async function sent(what: "/payments" | "/transfers", key: string): Promise<number> {
+  const asked = (await twins.requests("asaas")).filter(({ method, path }) => method === "POST" && path.endsWith(what));
+  return references(asked).filter((reference) => reference === key).length;
+}
+
+/** What came of the twin's attempts to tell an event of this movement. */
+async function attempts(key: string, event: string): Promise<string[]> {
+  return (await twins.webhooks("asaas")).filter(({ body }) => body.includes(key) && body.includes(`"${event}"`)).map(({ outcome }) => outcome);
+}
+const told = async (key: string, event: string): Promise<number> => (await attempts(key, event)).filter((outcome) => outcome === "taken").length;
+
+async function expectPostedOnce(ids: readonly string[]): Promise<void> {
+  const posted = await sql<{ id: string; count: number }[]>`
+    select tool_call_id as id, count(*)::int from ledger_transactions where tool_call_id = any(${ids as string[]}) group by tool_call_id`;
+  expect(posted.filter(({ count }) => count === 1).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  expect((await server.rest("GET", "/ledger/trial-balance")).body).toMatchObject({ balanced: true });
+}
+
+/** Time passes while no server runs: for leases, for questions that were put off, for how long ago a request left. */
+async function timePasses(ms: number): Promise<void> {
+  const by = sql`${ms} * interval '1 millisecond'`;
+  await sql`update tool_calls set called_at = called_at - ${by}, lease_until = lease_until - ${by} where status = 'running'`;
+  await sql`update dispatches set started_at = started_at - ${by} where outcome is null or outcome = 'unknown'`;
+  await sql`update jobs set run_at = run_at - ${by}, lease_until = lease_until - ${by}`;
 }

@@ -11,6 +11,7 @@ import { chooseRoute } from "../../../src/rails/router.ts";
 import { metaTools } from "../../../schema/meta-tools/index.ts";
 import type { MetaTool } from "../../../schema/meta-tools/meta-tool.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
+import { holdWrites, waitingForLocks } from "../../support/locks.ts";
 import { askedOf, expectBalanced, postings, references, testPrincipal } from "../../support/money.ts";
 
 const app = await startApp();
@@ -101,12 +102,12 @@ test("an answer that comes after the call was taken over and found changes nothi
 
 test("a call taken over while its first process is only slow is sent by one of the two", async () => {
   const key = randomUUID();
-  const release = await holdDispatches();
+  const release = await holdWrites(sql, "dispatches");
   const slow = charge(key);
   await until(async () => (await sql`select 1 from tool_calls where idempotency_key = ${key}`).length === 1);
   await app.clock.advance(LEASE_MS + 1_000);
   const takeover = recoverAbandoned(app.platform);
-  await until(async () => (await blocked()) === 2);
+  await until(async () => (await waitingForLocks(sql)) === 2);
   await release();
   expect(await takeover).toBe(1);
   await slow;
@@ -118,13 +119,13 @@ test("a call taken over while its first process is only slow is sent by one of t
 // (src/execution/dispatch.ts) does not look whether the call is still running.
 test.fails("a call given up while its first process slept is not sent when that process wakes", async () => {
   const key = randomUUID();
-  const release = await holdDispatches();
+  const release = await holdWrites(sql, "dispatches");
   const asleep = charge(key);
-  await until(async () => (await blocked()) === 1);
+  await until(async () => (await waitingForLocks(sql)) === 1);
   await app.clock.advance(11 * MINUTE);
   expect(await recoverAbandoned(app.platform)).toBe(1);
   const repeat = charge(key);
-  await until(async () => (await blocked()) === 2);
+  await until(async () => (await waitingForLocks(sql)) === 2);
   await release();
   await Promise.all([asleep, repeat]);
   expect(sentUnder(key)).toBe(1);
@@ -135,9 +136,9 @@ test.fails("a call given up while its first process slept is not sent when that 
 test.fails("a request that left late is given its full time to arrive before the provider's word is taken", async () => {
   const key = randomUUID();
   app.twins!.setFault("asaas", { kind: "reset_before", method: "POST", path: "/payments$" });
-  const release = await holdDispatches();
+  const release = await holdWrites(sql, "dispatches");
   const held = charge(key);
-  await until(async () => (await blocked()) === 1);
+  await until(async () => (await waitingForLocks(sql)) === 1);
   await app.clock.advance(5 * MINUTE);
   await release();
   expect(await held).toMatchObject({ success: true, outcome: "unknown" });
@@ -181,31 +182,6 @@ async function markDispatched(id: string, mark: { attempt?: number; provider?: s
     insert into dispatches (org_id, project_id, tool_call_id, attempt, provider, rail, connection_id, notes, outcome, started_at)
     select org_id, project_id, id, ${attempt}, ${provider}, ${rail}, (select id from connections c where c.project_id = t.project_id and server_id = ${provider}),
       '{}', ${outcome}, called_at from tool_calls t where id = ${id}`;
-}
-
-/** Holds every process between claim and dispatch: the mark waits, the reads of the router do not. */
-async function holdDispatches(): Promise<() => Promise<void>> {
-  let letGo: () => void = () => {};
-  const held = new Promise<void>((resolve) => (letGo = resolve));
-  let isLocked: () => void = () => {};
-  const locked = new Promise<void>((resolve) => (isLocked = resolve));
-  const holding = sql.begin(async (tx) => {
-    await tx`lock table dispatches in share mode`;
-    isLocked();
-    await held;
-  });
-  await locked;
-  return async () => {
-    letGo();
-    await holding;
-  };
-}
-
-/** How many statements of this database wait for a lock. */
-async function blocked(): Promise<number> {
-  const [row] = await sql<[{ count: number }]>`
-    select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  return row.count;
 }
 
 /** Waits for what needs only a moment of the database. */
