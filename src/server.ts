@@ -154,11 +154,21 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
   };
 }
 
+/** Serializes processes that start at once, lest each open accounts. The number only has to be ours. */
+const CONNECT_LOCK = 72_002;
+
 /** Test projects whose twins are not all connected yet: new ones, and old ones after a provider was added. */
 export async function connectTestProjects(platform: Platform): Promise<void> {
-  const projects = await platform.db.sql<{ orgId: string; projectId: string }[]>`
-    select org_id as "orgId", id as "projectId" from projects where environment = 'test'`;
-  for (const project of projects) await connectTwins(platform, project);
+  const lock = await platform.db.sql.reserve();
+  try {
+    await lock`select pg_advisory_lock(${CONNECT_LOCK})`;
+    const projects = await lock<{ orgId: string; projectId: string }[]>`
+      select org_id as "orgId", id as "projectId" from projects where environment = 'test'`;
+    for (const project of projects) await connectTwins(platform, project);
+  } finally {
+    await lock`select pg_advisory_unlock(${CONNECT_LOCK})`;
+    lock.release();
+  }
 }
 
 /** For errors of an address that was set; undefined for any other error. */

@@ -36,6 +36,15 @@ test("a changed ciphertext and another master key do not open", async () => {
   expect(await createVault(masterKey).open(db.sql, there, sealed)).toBe("s3cret");
 });
 
+test("a check passes on an empty database and under the key that sealed, and under no other", async () => {
+  const empty = await testDatabase();
+  const masterKey = randomBytes(32);
+  await createVault(masterKey).check(empty.sql);
+  await createVault(masterKey).seal(empty.sql, place, "s3cret", now);
+  await createVault(masterKey).check(empty.sql);
+  await expect(createVault(randomBytes(32)).check(empty.sql)).rejects.toThrow(/^MASTER_KEY is not the key under which .* were sealed/);
+});
+
 test("a dump of the connections holds no credential of the sandbox accounts", async () => {
   const rows = await app.platform.db.sql<{ org_id: string; project_id: string; id: string; sealed: string }[]>`select * from connections`;
   const dump = JSON.stringify(rows);
