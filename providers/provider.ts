@@ -55,6 +55,13 @@ export interface Provider extends Partial<ProviderVerbs> {
    * throws   when the provider cannot say now; the caller asks again later
    */
   lookup?(subject: LookupSubject, call: CallContext): Promise<Observation | undefined>;
+  /**
+   * Our reference on the object that a notification names by the provider's id alone; absent where every notification carries it.
+   *
+   * returns  undefined when the provider knows no such object, or it is none of ours
+   * throws   when the provider cannot say now; the caller asks again later
+   */
+  referenceOf?(event: ProviderEvent, call: CallContext): Promise<string | undefined>;
 }
 
 export interface ProviderDefinition {
@@ -120,8 +127,10 @@ export type Outcome<Result> =
 export interface LookupSubject {
   verb: ProviderVerb;
   reference: string;
-  /** The provider's id, once known. */
+  /** The provider's id, once its answer gave it. */
   ref: string | undefined;
+  /** The provider's id, should a notification have told it while the answer is missing. */
+  told?: string | undefined;
   currency: Currency | undefined;
 }
 
@@ -141,6 +150,9 @@ export interface Observation {
   result?: Record<string, unknown>;
   failure?: { reason: DeclineReason; message: string };
 }
+
+/** What a message says of an object of ours. Without a state it says only that something changed, and the server asks what. */
+export type Claim = Omit<Observation, "state"> & { state?: SettlementState };
 
 /** A message as it arrived, bytes untouched: signatures cover the bytes. */
 export interface InboundMessage {
@@ -172,7 +184,7 @@ export interface ProviderEvent {
   /** Which of our calls it concerns: by our reference, or by the provider's id. At least one is given. */
   reference?: string;
   ref?: string;
-  observation: Observation;
+  observation: Claim;
 }
 
 /** Nothing left this machine: name not found, connection refused, handshake failed before a byte was sent. */

@@ -59,6 +59,8 @@ export const failures = {
     "The cursor is not one this list returned. Start again without it." },
   tool_not_registered: { http: 404, retry: "never", say: (at: At & { tool: string; suggestion?: string }) =>
     `Tool not registered: ${at.tool}.${at.suggestion ? ` Did you mean ${at.suggestion}?` : ""}` },
+  tool_not_in_session: { http: 403, retry: "never", say: (at: At & { tool: string; servers: string[] }) =>
+    `${at.tool} belongs to a server this session does not have (it has ${at.servers.join(", ") || "none"}). Create a session with that server.` },
 
   // Arguments of tools
   invalid_args: { http: 422, retry: "never", say: (at: At & { problem: string }) =>

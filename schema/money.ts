@@ -7,11 +7,11 @@ import { z } from "zod";
 /**
  * Minor-unit exponents: one major unit is 10^exponent minor units.
  * Source: ISO 4217 (fiat; CLP has no minor unit), issuer documentation (USDC and USDT settle with 6 decimals), protocol units
- * (BTC satoshi, ETH wei, MATIC wei).
+ * (BTC satoshi; ETH and MATIC gwei, because from 0.01 ETH on a number of wei is too large for a JSON integer).
  */
 export const currencies = {
   BRL: 2, MXN: 2, ARS: 2, PEN: 2, COP: 2, CLP: 0, USD: 2, EUR: 2,
-  USDC: 6, USDT: 6, BTC: 8, ETH: 18, MATIC: 18,
+  USDC: 6, USDT: 6, BTC: 8, ETH: 9, MATIC: 9,
 } as const;
 
 export type Currency = keyof typeof currencies;

@@ -108,7 +108,9 @@ export function observeIntent({ id, status, transaction }: Intent): Observation 
   };
 }
 
-function failureOf(what: string, status: string, detail: string | null | undefined): NonNullable<Observation["failure"]> {
+type Failure = NonNullable<Observation["failure"]>;
+
+function failureOf(what: string, status: string, detail: string | null | undefined): Failure {
   const reason = detail?.includes("insufficient_funds") ? "insufficient_funds" : "refused";
   return { reason, message: `Mercado Pago: the ${what} is ${status}${detail ? ` (${detail})` : ""}` };
 }
@@ -139,19 +141,17 @@ export function readRefusal({ status, body }: Rejected): Declined {
   const { code, description } = cause?.[0] ?? {};
   const why = (message || description || `it answered ${status}`).slice(0, REFUSAL_CHARS_MAX);
   const field = refusedFields.get(code ?? "");
-  const reason = byStatus.get(status) ?? byCode.get(code ?? "") ?? "unspecified";
+  const reason = code === NO_PIX_KEY ? "not_permitted" : (refusedStatuses.get(status) ?? "unspecified");
   return { outcome: "declined", reason, message: `Mercado Pago refused: ${why}`, ...(field && { field }) };
 }
 
-/** 409 and 423: the idempotency key is taken, or its first request still under way; something of ours may exist. */
-const byStatus = new Map<number, DeclineReason>([
-  [401, "unauthorized"], [403, "unauthorized"], [409, "duplicate"], [423, "duplicate"], [429, "rate_limited"],
-]);
+/** The account that is to receive has no Pix key. */
+const NO_PIX_KEY = "13253";
 
-/** 13253: the account has no Pix key. */
-const byCode = new Map<string, DeclineReason>([
-  ["13253", "not_permitted"], ["23", "invalid_request"], ["2067", "invalid_request"], ["4037", "invalid_request"],
-  ["4050", "invalid_request"], ["4051", "invalid_request"],
+/** 409 and 423: the idempotency key is taken, or its first request still under way; something of ours may exist. */
+const refusedStatuses = new Map<number, DeclineReason>([
+  [400, "invalid_request"], [401, "unauthorized"], [403, "unauthorized"], [409, "duplicate"], [422, "invalid_request"],
+  [423, "duplicate"], [429, "rate_limited"],
 ]);
 
 const refusedFields = new Map([

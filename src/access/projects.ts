@@ -7,6 +7,8 @@ export interface ProjectSettings {
   chargeAmountUnit?: z.infer<typeof AmountUnit>;
   /** Whether the next provider is tried when nothing left this machine (C-02). Off unless switched on. */
   failoverWhenNotReached?: boolean;
+  /** Binds direct calls of providers' own tools to the session's servers, as agents and MCP always are (C-56). */
+  strictServers?: boolean;
   merchant?: Merchant;
 }
 

@@ -1,6 +1,6 @@
 /** A project's connections: which servers it can reach, and with what credentials. */
 import { and, asc, eq } from "drizzle-orm";
-import type { Provider } from "../../providers/provider.ts";
+import type { ConnectionConfig, Provider } from "../../providers/provider.ts";
 import { newId } from "../../schema/ids.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import type { Platform } from "../platform.ts";
@@ -56,11 +56,15 @@ export async function findConnection({ db }: Pick<Platform, "db">, serverId: str
 export async function openProvider(platform: Platform, connection: Connection): Promise<Provider> {
   const definition = platform.providers.find((provider) => provider.id === connection.serverId);
   if (!definition) throw new Error(`no adapter for ${connection.serverId}`);
+  return definition.connect(await connectionConfig(platform, connection), platform.transport(connection.environment));
+}
+
+/** What an adapter is given of a connection, opened for one call. */
+export async function connectionConfig(platform: Platform, connection: Connection): Promise<ConnectionConfig> {
+  const definition = platform.providers.find((provider) => provider.id === connection.serverId);
+  if (!definition) throw new Error(`no adapter for ${connection.serverId}`);
   const { credentials } = await unseal(platform, connection);
-  return definition.connect(
-    { credentials, settings: connection.settings, baseUrl: definition.hosts[connection.environment] },
-    platform.transport(connection.environment),
-  );
+  return { credentials, settings: connection.settings, baseUrl: definition.hosts[connection.environment] };
 }
 
 /** The secrets that may sign this connection's notifications. */

@@ -9,7 +9,8 @@ import type { SettlementKind } from "../../schema/settlement.ts";
 import type { Origin } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
 import type { Platform } from "../platform.ts";
-import type { Route } from "../rails/router.ts";
+import type { Candidate } from "../rails/router.ts";
+import type { Target } from "./dispatch.ts";
 import { findToolCall, type ToolCallRow } from "./rows.ts";
 
 export interface Claim {
@@ -29,7 +30,11 @@ export interface Claim {
   intent: string | undefined;
   settles: SettlementKind | undefined;
   money: Money | undefined;
-  route: Route;
+  /** `codespar` for meta-tools, the provider for its own. */
+  serverId: string;
+  target: Pick<Target, "provider" | "rail" | "connectionId"> | undefined;
+  routing: readonly Candidate[];
+  failoverTrail: readonly Candidate[];
 }
 
 export type Verdict = { won: true; id: string } | { won: false; first: ToolCallRow };
@@ -58,8 +63,7 @@ async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, 
   const now = clock.now();
   const id = newId("toolCall", now);
   const reference = UUID.test(key) ? key : newIdempotencyKey();
-  const { principal, route } = wanted;
-  const [chosen] = route.ranked;
+  const { principal, target } = wanted;
   // The change is announced by the same statement: a watcher sees a call from its claim on, not from its answer.
   const won = await db.sql`
     with claimed as (
@@ -67,10 +71,10 @@ async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, 
       status, settles, idempotency_key, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
       called_at, lease_until)
     values (${principal.orgId}, ${principal.projectId}, ${id}, ${wanted.sessionId}, ${wanted.runId ?? null}, ${wanted.origin},
-      ${principal.environment}, ${wanted.toolName}, 'codespar', ${chosen?.rail.provider ?? null}, ${chosen?.rail.id ?? null}, ${chosen?.connectionId ?? null},
+      ${principal.environment}, ${wanted.toolName}, ${wanted.serverId}, ${target?.provider ?? null}, ${target?.rail ?? null}, ${target?.connectionId ?? null},
       'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
       ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${db.sql.json(wanted.canonical as never)},
-      ${db.sql.json(route.routing as never)}, ${db.sql.json(route.failoverTrail as never)}, ${wanted.metadata ? db.sql.json(wanted.metadata as never) : null},
+      ${db.sql.json(wanted.routing as never)}, ${db.sql.json(wanted.failoverTrail as never)}, ${wanted.metadata ? db.sql.json(wanted.metadata as never) : null},
       ${now}, ${new Date(now.getTime() + limits.leaseMs)})
     on conflict do nothing returning org_id, project_id, id, session_id)
     insert into outbox (org_id, project_id, topic, subject, session_id, data, created_at)

@@ -2,38 +2,43 @@
  * The dispatch of a claimed call: outside any transaction, once. What may have left this machine is marked before it
  * leaves; what comes back is one of four outcomes, and only `not_reached` may go on to the next provider.
  */
-import { z } from "zod";
-import { NotReached, OutcomeUnknown, Rejected, SetupMissing, type CallContext, type DeclineReason, type Outcome, type Provider } from "../../providers/provider.ts";
-import type { Rail } from "../../providers/rails.ts";
+import { NotReached, OutcomeUnknown, Rejected, SetupMissing, type CallContext, type Outcome } from "../../providers/provider.ts";
 import { Failure } from "../../schema/failures.ts";
-import type { MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import type { DispatchOutcome } from "../../schema/settlement.ts";
 import type { ProjectSettings } from "../access/projects.ts";
-import { listConnected, openProvider } from "../connections/connections.ts";
+import { listConnected, type Connection } from "../connections/connections.ts";
 import { transaction } from "../db/connect.ts";
 import type { Platform } from "../platform.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { lockCall } from "../settlement/settle.ts";
+import { rejection, type Perform } from "./perform.ts";
 import { recordAccepted, recordEnded } from "./record.ts";
+
+/** One provider that may take the call, and how it is asked. */
+export interface Target {
+  provider: string;
+  /** The rail's id. */
+  rail: string;
+  connectionId: string;
+  perform: Perform;
+}
 
 /** A claimed call on its way out. */
 export interface Dispatchable {
   orgId: string;
   projectId: string;
   id: string;
-  tool: MetaTool;
-  /** The tool's input, decoded. */
-  parsed: unknown;
   reference: string;
   idempotencyKey: string;
-  ranked: { rail: Rail; connectionId: string }[];
+  /** The chosen one first. */
+  targets: readonly Target[];
   settings: ProjectSettings;
   calledAt: Date;
 }
 
 /** What one attempt came to. */
 type Attempt =
-  | { outcome: "accepted"; answer: Extract<Outcome<unknown>, { outcome: "accepted" }> }
+  | { outcome: "accepted"; answer: Extract<Outcome<object>, { outcome: "accepted" }> }
   | { outcome: Exclude<DispatchOutcome, "accepted">; failure: Failure; ref?: string; tryNext?: boolean };
 
 /** Sends the call, and records what came of it. Another process that took the call over makes this one stop, before it sends. */
@@ -42,48 +47,45 @@ export const dispatch = (platform: Platform, call: Dispatchable): Promise<void> 
 
 async function dispatchInOrder(platform: Platform, call: Dispatchable): Promise<void> {
   const connections = await listConnected(platform, call.projectId);
-  for (const [index, { rail, connectionId }] of call.ranked.entries()) {
-    const connection = connections.find((each) => each.id === connectionId);
+  for (const [index, target] of call.targets.entries()) {
+    const connection = connections.find((each) => each.id === target.connectionId);
     if (!connection) continue;
-    const provider = await openProvider(platform, connection);
-    const startedAt = platform.clock.now();
-    if (!(await markDispatched(platform, call, { attempt: index + 1, rail, connectionId, startedAt }))) return;
-    const attempt = await attemptOnce(platform, call, provider, rail, index + 1);
-    const last = index === call.ranked.length - 1;
-    const goOn = attempt.outcome === "not_reached" && attempt.tryNext === true && call.settings.failoverWhenNotReached === true && !last;
-    await record(platform, call, { attempt: index + 1, rail, connectionId, startedAt, result: attempt, final: !goOn });
+    const mark = { attempt: index + 1, target, startedAt: platform.clock.now() };
+    if (!(await markDispatched(platform, call, mark))) return;
+    const result = await attemptOnce(platform, call, connection, mark);
+    const last = index === call.targets.length - 1;
+    const goOn = result.outcome === "not_reached" && result.tryNext === true && call.settings.failoverWhenNotReached === true && !last;
+    await record(platform, call, { ...mark, result, final: !goOn });
     if (!goOn) return;
   }
 }
 
 interface Mark {
   attempt: number;
-  rail: Rail;
-  connectionId: string;
+  target: Target;
   startedAt: Date;
 }
 
 /** Writes that a request is about to leave. False when another process has written that already. */
-async function markDispatched({ db }: Platform, call: Dispatchable, { attempt, rail, connectionId, startedAt }: Mark): Promise<boolean> {
+async function markDispatched({ db }: Platform, call: Dispatchable, { attempt, target, startedAt }: Mark): Promise<boolean> {
   const marked = await db.sql`
     insert into dispatches (org_id, project_id, tool_call_id, attempt, provider, rail, connection_id, notes, started_at)
-    values (${call.orgId}, ${call.projectId}, ${call.id}, ${attempt}, ${rail.provider}, ${rail.id}, ${connectionId}, ${db.sql.json({})}, ${startedAt})
+    values (${call.orgId}, ${call.projectId}, ${call.id}, ${attempt}, ${target.provider}, ${target.rail}, ${target.connectionId}, ${db.sql.json({})}, ${startedAt})
     on conflict do nothing returning attempt`;
   return marked.length > 0;
 }
 
-async function attemptOnce(platform: Platform, call: Dispatchable, provider: Provider, rail: Rail, attempt: number): Promise<Attempt> {
+async function attemptOnce(platform: Platform, call: Dispatchable, connection: Connection, { attempt, target }: Mark): Promise<Attempt> {
   const context = callContext(platform, call, attempt);
+  const { provider, perform } = target;
   try {
-    const verb = provider[rail.verb] as ((request: unknown, call: CallContext) => Promise<Outcome<unknown>>) | undefined;
-    if (!verb) throw new Error(`${rail.provider} has no ${rail.verb}`);
-    const answer = await verb(call.parsed, context);
+    const answer = await perform(platform, connection, context);
     if (answer.outcome === "accepted") return { outcome: "accepted", answer };
     // "You sent this before" says that something of ours exists there: what it is, only a lookup can tell.
-    if (answer.reason === "duplicate") return unknown(rail.provider, call.id, new Error(answer.message));
-    return declined(rail.provider, answer);
+    if (answer.reason === "duplicate") return unknown(provider, call.id, new Error(answer.message));
+    return declined(provider, answer);
   } catch (error) {
-    return classify(platform, error, { context, provider: rail.provider, toolCallId: call.id });
+    return classify(platform, error, { context, provider, toolCallId: call.id });
   }
 }
 
@@ -118,9 +120,6 @@ const unknown = (provider: string, toolCallId: string, cause: unknown): Attempt 
 const unavailable = (provider: string, error: unknown): Failure =>
   new Failure("provider_unavailable", { provider, reason: error instanceof Error ? error.message.replace(`${provider}: `, "") : "no answer" }, { cause: error });
 
-const rejection = (status: number): DeclineReason =>
-  status === 401 || status === 403 ? "unauthorized" : status === 429 ? "rate_limited" : "unspecified";
-
 function declined(provider: string, answer: Extract<Outcome<unknown>, { outcome: "declined" }>): Attempt {
   const { reason, message, field, ref } = answer;
   const failure = reason === "rate_limited"
@@ -136,7 +135,7 @@ const mayBeRepeated = ({ outcome, failure }: Exclude<Attempt, { outcome: "accept
 async function record(
   platform: Platform,
   call: Dispatchable,
-  { attempt, rail, connectionId, startedAt, result, final }: Mark & { result: Attempt; final: boolean },
+  { attempt, target, startedAt, result, final }: Mark & { result: Attempt; final: boolean },
 ): Promise<void> {
   const { db, clock, hub } = platform;
   const now = clock.now();
@@ -149,12 +148,10 @@ async function record(
     const locked = await lockCall(tx, call.projectId, call.id);
     if (!locked || locked.status !== "running") return;
     await tx`
-      update tool_calls set outcome = ${result.outcome}, provider = ${rail.provider}, rail = ${rail.id}, connection_id = ${connectionId}, lease_until = null
+      update tool_calls set outcome = ${result.outcome}, provider = ${target.provider}, rail = ${target.rail}, connection_id = ${target.connectionId}, lease_until = null
       where project_id = ${call.projectId} and id = ${call.id}`;
-    if (result.outcome === "accepted") {
-      const answer = { ...result.answer, result: z.encode(call.tool.output, result.answer.result) as object };
-      await recordAccepted(platform, tx, { ...call, provider: rail.provider, rail: rail.id }, locked, answer, now);
-    } else if (result.outcome === "unknown") await scheduleLookup(platform, tx, call, "unknown");
+    if (result.outcome === "accepted") await recordAccepted(platform, tx, { ...call, provider: target.provider, rail: target.rail }, locked, result.answer, now);
+    else if (result.outcome === "unknown") await scheduleLookup(platform, tx, call, "unknown");
     else await recordEnded(tx, call, { failure: result.failure, ref: result.ref, gaveBack: mayBeRepeated(result) }, now);
     await hub.record(tx, {
       orgId: call.orgId, projectId: call.projectId, topic: "tool_call", subject: call.id, sessionId: locked.sessionId, data: { outcome: result.outcome }, at: now,

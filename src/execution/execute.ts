@@ -4,8 +4,8 @@
  */
 import { asFailure, Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
-import { isMetaTool, metaToolList, metaTools, type MetaToolName } from "../../schema/meta-tools/index.ts";
-import type { JsonObject, MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import type { MetaToolName } from "../../schema/meta-tools/index.ts";
+import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import { isTerminal } from "../../schema/settlement.ts";
 import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
@@ -13,15 +13,17 @@ import { listConnected } from "../connections/connections.ts";
 import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { degradedProviders } from "../rails/health.ts";
-import { chooseRoute, type Route, type RailNeed } from "../rails/router.ts";
+import { chooseRoute, type Candidate, type RailNeed, type Route } from "../rails/router.ts";
 import { mockedAnswer } from "../sessions/mocks.ts";
 import { activeSession, type SessionRow } from "../sessions/sessions.ts";
-import { prepareArguments } from "./arguments.ts";
+import { argumentFailure, prepareArguments } from "./arguments.ts";
 import { claim, settledFirst, type Claim } from "./claim.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, type Target } from "./dispatch.ts";
 import { localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
+import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { storedError } from "./record.ts";
+import { canonicalName, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type ToolCallRow } from "./rows.ts";
 
 export interface ExecuteRequest {
@@ -56,8 +58,10 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   const name = canonicalName(request.tool);
   const mocked = await mockedAnswer(platform, session, name);
   if (mocked) return { row: await writeFinished(platform, request, { server: MOCKED, output: mocked, input: request.input }) };
-  const tool = resolve(name);
+  const resolved = resolveTool(platform, name);
+  if (resolved.kind === "native") return claimAndDispatch(platform, request, await prepareNative(platform, request, session, resolved));
 
+  const { tool } = resolved;
   const { canonical, parsed } = prepareArguments(tool, request.input, {
     environment: request.principal.environment, settings: request.principal.settings, shownOnly: request.origin === "agent",
   });
@@ -65,16 +69,42 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   if (local) return { row: await writeFinished(platform, request, { server: "codespar", output: await local(platform, request.principal), input: canonical }) };
 
   const plan = planners[tool.name as MetaToolName]!(parsed as never);
-  const route = await routeFor(platform, request.principal, plan.need);
-  return claimAndDispatch(platform, request, { tool, canonical, parsed, plan, route });
+  const { ranked, routing, failoverTrail } = await routeFor(platform, request.principal, plan.need);
+  const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
+  return claimAndDispatch(platform, request, { name, serverId: "codespar", canonical, plan, targets, routing, failoverTrail });
 }
 
 interface Prepared {
-  tool: MetaTool;
+  name: string;
+  serverId: string;
   canonical: JsonObject;
-  parsed: unknown;
-  plan: Plan;
-  route: Route;
+  plan: Pick<Plan, "money" | "settles" | "acts" | "identity">;
+  targets: readonly Target[];
+  routing: readonly Candidate[];
+  failoverTrail: readonly Candidate[];
+}
+
+/** A provider's own tool: its arguments are its own, its route is its name. */
+async function prepareNative(
+  platform: Platform,
+  { input, origin, principal }: ExecuteRequest,
+  session: SessionRow,
+  { name, server, tool }: Extract<ResolvedTool, { kind: "native" }>,
+): Promise<Prepared> {
+  const isBound = origin !== "direct" || principal.settings.strictServers === true;
+  if (isBound && !session.servers.includes(server.id)) throw new Failure("tool_not_in_session", { tool: name, servers: session.servers });
+  const { idempotency_key: _key, ...written } = input;
+  const parsed = tool.input.safeParse(written);
+  if (!parsed.success) throw argumentFailure(parsed.error.issues[0]!, written);
+  const connection = (await listConnected(platform, principal.projectId)).find((each) => each.serverId === server.id);
+  if (!connection) throw new Failure("provider_not_connected", { provider: server.id });
+  const acts = tool.effect !== "reads";
+  return {
+    name, serverId: server.id, canonical: input, failoverTrail: [],
+    plan: { settles: undefined, acts, ...(acts && { identity: written }) },
+    targets: [{ provider: server.id, rail: NATIVE_RAIL, connectionId: connection.id, perform: performNative(server, tool, parsed.data) }],
+    routing: [{ provider: server.id, rail: NATIVE_RAIL, rank: 0, verdict: "chosen", reason: "its own tool" }],
+  };
 }
 
 async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: ToolCallRow; replayed?: boolean }> {
@@ -83,35 +113,26 @@ async function claimAndDispatch(platform: Platform, request: ExecuteRequest, pre
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
   const row = await findToolCall(platform, principal.projectId, verdict.id);
   await dispatch(platform, {
-    orgId: principal.orgId, projectId: principal.projectId, id: row.id, tool: prepared.tool, parsed: prepared.parsed,
-    reference: row.externalReference!, idempotencyKey: row.idempotencyKey ?? row.externalReference!, ranked: prepared.route.ranked,
-    settings: principal.settings, calledAt: row.calledAt,
+    orgId: principal.orgId, projectId: principal.projectId, id: row.id, targets: prepared.targets,
+    reference: row.externalReference!, idempotencyKey: row.idempotencyKey ?? row.externalReference!, settings: principal.settings, calledAt: row.calledAt,
   });
   if (prepared.plan.settles === "invoice") await waitForState(platform, row);
   return { row: await findToolCall(platform, principal.projectId, row.id) };
 }
 
-function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKey }: ExecuteRequest, { tool, canonical, plan, route }: Prepared): Claim {
+function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKey }: ExecuteRequest, prepared: Prepared): Claim {
+  const { name, canonical, plan, targets: [target], serverId, routing, failoverTrail } = prepared;
   const { idempotency_key: written, metadata } = canonical as { idempotency_key?: string; metadata?: Record<string, unknown> };
   const guarded = runId !== undefined && plan.identity !== undefined && plan.acts;
   return {
-    principal, sessionId, runId, origin, toolName, canonical, metadata, route, money: plan.money,
+    principal, sessionId, runId, origin, toolName, canonical, metadata, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
     acts: plan.acts,
     // A key that a model made up protects nothing: only callers name their effects.
     key: headerKey ?? (origin === "agent" ? undefined : written),
-    fingerprint: meaning(tool.name as MetaToolName, canonical),
-    intent: guarded ? runIntent(runId, tool.name as MetaToolName, plan.identity!) : undefined,
+    fingerprint: meaning(name, canonical),
+    intent: guarded ? runIntent(runId, name, plan.identity!) : undefined,
   };
-}
-
-/** `asaas__create_payment` and `asaas/create_payment` are one tool. */
-const canonicalName = (name: string): string => (isMetaTool(name) ? name : name.replace("__", "/"));
-
-function resolve(name: string): MetaTool {
-  if (isMetaTool(name)) return metaTools[name] as unknown as MetaTool;
-  const similar = metaToolList.find((tool) => tool.name === `codespar_${name}`)?.name;
-  throw new Failure("tool_not_registered", { tool: name, ...(similar && { suggestion: similar }) });
 }
 
 async function routeFor(platform: Platform, { projectId }: Principal, need: RailNeed): Promise<Route> {

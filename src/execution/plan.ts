@@ -11,7 +11,7 @@ import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import type { ShipRequest } from "../../schema/meta-tools/ship.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
-import { fromDecimal, type Money } from "../../schema/money.ts";
+import { AMOUNT_MINOR_MAX, currencies, fromDecimal, toDecimal, type Money } from "../../schema/money.ts";
 import type { SettlementKind } from "../../schema/settlement.ts";
 import type { RailNeed } from "../rails/router.ts";
 
@@ -31,7 +31,7 @@ type Planner<Request> = (request: Request) => Plan;
 /** Tools that a provider serves. The others answer from what we know ourselves. */
 export const planners: { [Name in MetaToolName]?: Planner<never> } = {
   codespar_charge: ((request: ChargeRequest) => ({
-    need: { tool: "codespar_charge", method: request.method, currency: request.currency, country: request.country, provider: request.provider },
+    need: { tool: "codespar_charge", method: request.method, currency: request.currency, country: request.country?.toUpperCase(), provider: request.provider },
     money: { amountMinor: request.amount, currency: request.currency },
     settles: "payment",
     acts: true,
@@ -45,7 +45,7 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
     if (request.amount === undefined)
       throw new Failure("invalid_args", { field: "amount", problem: "is required, expected an integer in minor units", expected: "an integer in minor units" });
     return {
-      need: { tool: "codespar_pay", method: request.method, currency: request.currency, country: request.country, provider: request.provider },
+      need: { tool: "codespar_pay", method: request.method, currency: request.currency, country: request.country?.toUpperCase(), provider: request.provider },
       money: { amountMinor: request.amount, currency: request.currency },
       settles: "payment",
       acts: true,
@@ -57,6 +57,8 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
 
   codespar_invoice: ((request: InvoiceRequest) => {
     const total = (request.items ?? []).reduce((sum, item) => sum + (item.amount ?? 0n), 0n);
+    if (total > AMOUNT_MINOR_MAX)
+      throw new Failure("invalid_args", { field: "items", problem: `add up to ${total}`, expected: `a total of at most ${AMOUNT_MINOR_MAX} minor units` });
     return {
       need: { tool: "codespar_invoice", method: request.type, currency: "BRL", provider: request.provider },
       ...(total > 0n && { money: { amountMinor: total, currency: "BRL" as const } }),
@@ -87,8 +89,10 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
 
   codespar_crypto_pay: ((request: CryptoRequest) => {
     const amountMinor = fromDecimal(request.amount, request.currency);
-    if (amountMinor === undefined || amountMinor <= 0n)
-      throw new Failure("invalid_args", { field: "amount", problem: `${request.amount} is no amount of ${request.currency}`, expected: `a decimal above 0 in ${request.currency}` });
+    if (amountMinor === undefined || amountMinor <= 0n || amountMinor > AMOUNT_MINOR_MAX) {
+      const expected = `a decimal above 0 with at most ${currencies[request.currency]} decimals, up to ${toDecimal({ amountMinor: AMOUNT_MINOR_MAX, currency: request.currency })}`;
+      throw new Failure("invalid_args", { field: "amount", problem: `${request.amount} is no amount of ${request.currency}`, expected });
+    }
     return {
       need: { tool: "codespar_crypto_pay", method: request.direction, currency: request.currency, provider: request.provider },
       money: { amountMinor, currency: request.currency },
@@ -109,10 +113,10 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
 };
 
 /** What a call means, for comparing a repeat under the same key: everything but the key itself. */
-export const meaning = (tool: MetaToolName, { idempotency_key: _key, ...args }: JsonObject): string => fingerprint({ tool, args });
+export const meaning = (tool: string, { idempotency_key: _key, ...args }: JsonObject): string => fingerprint({ tool, args });
 
 /** The intent an agent's call serves: within one run, the same identity is the same effect. */
-export const runIntent = (runId: string, tool: MetaToolName, identity: JsonObject): string =>
+export const runIntent = (runId: string, tool: string, identity: JsonObject): string =>
   fingerprint({ runId, tool, identity: JSON.parse(canonical(identity)) as JsonObject });
 
 const normal = (text: string | undefined): string => (text ?? "").normalize("NFKC").trim().toLowerCase().replace(/\s+/g, " ");
@@ -127,8 +131,9 @@ function payeeIdentity({ recipient, copia_e_cola }: PayoutRequest): string {
   const { pix_key: pixKey, wallet_address: wallet, bank_account: bank } = recipient;
   if (wallet) return wallet.toLowerCase();
   if (bank) return canonical(bank);
-  const key = pixKey === undefined ? undefined : parsePixKey(pixKey);
-  return key?.ok ? key.value : normal(pixKey);
+  if (!pixKey) return partyIdentity(recipient);
+  const key = parsePixKey(pixKey);
+  return key.ok ? key.value : normal(pixKey);
 }
 
 const orderReference = (metadata: Record<string, unknown> | undefined): string => {

@@ -10,6 +10,7 @@ import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { settle, type LockedCall } from "../settlement/settle.ts";
+import { NATIVE_RAIL } from "./perform.ts";
 import type { StoredError } from "./tables.ts";
 
 interface RecordedCall {
@@ -39,7 +40,9 @@ export async function recordAccepted(
 ): Promise<void> {
   const { provider, rail, idempotencyKey, calledAt } = call;
   const output = {
-    ...answer.result, tool_call_id: call.id, idempotency_key: idempotencyKey, provider, rail,
+    ...answer.result,
+    // A provider's own tool answers with the provider's own words, and nothing of ours among them.
+    ...(rail !== NATIVE_RAIL && { tool_call_id: call.id, idempotency_key: idempotencyKey, provider, rail }),
     // What a notification told us before the provider's answer arrived is newer than the answer.
     ...(isObject(locked.output) ? locked.output : {}),
   };

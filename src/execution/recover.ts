@@ -5,16 +5,17 @@
  */
 import { rails } from "../../providers/rails.ts";
 import { Failure } from "../../schema/failures.ts";
-import { metaTools } from "../../schema/meta-tools/index.ts";
-import type { JsonObject, MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { ProjectSettings } from "../access/projects.ts";
 import { transaction } from "../db/connect.ts";
 import type { Platform } from "../platform.ts";
 import type { Candidate } from "../rails/router.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { lockCall } from "../settlement/settle.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, type Target } from "./dispatch.ts";
+import { performNative, performVerb } from "./perform.ts";
 import { recordEnded } from "./record.ts";
+import { canonicalName, resolveTool } from "./resolve.ts";
 
 /** How many a process takes at a time. */
 const BATCH_MAX = 20;
@@ -57,15 +58,26 @@ async function recover(platform: Platform, call: Abandoned, now: Date): Promise<
   platform.log.warn({ toolCallId: call.id, dispatched: call.dispatched }, "taking over a call whose process died");
   if (call.dispatched) return markUnknown(platform, call);
   if (now.getTime() - call.calledAt.getTime() > RESUME_MAX_AGE_MS) return giveUp(platform, call);
-  const tool = metaTools[call.toolName as keyof typeof metaTools] as unknown as MetaTool;
-  const chosen = call.routing?.find((candidate) => candidate.verdict === "chosen");
-  const rail = rails.find((each) => each.tool === tool.name && each.id === chosen?.rail && each.provider === chosen.provider);
-  if (!rail || !call.connectionId) return giveUp(platform, call);
+  const target = targetOf(platform, call);
+  if (!target) return giveUp(platform, call);
   await dispatch(platform, {
-    orgId: call.orgId, projectId: call.projectId, id: call.id, tool, parsed: tool.input.parse(call.input), reference: call.externalReference,
-    idempotencyKey: call.idempotencyKey ?? call.externalReference, ranked: [{ rail, connectionId: call.connectionId }], settings: call.settings,
-    calledAt: call.calledAt,
+    orgId: call.orgId, projectId: call.projectId, id: call.id, reference: call.externalReference,
+    idempotencyKey: call.idempotencyKey ?? call.externalReference, targets: [target], settings: call.settings, calledAt: call.calledAt,
   });
+}
+
+/** The same request as the dead process would have made: to the provider that its claim chose. */
+function targetOf(platform: Platform, { toolName, input, routing, connectionId }: Abandoned): Target | undefined {
+  const chosen = routing?.find((candidate) => candidate.verdict === "chosen");
+  if (!chosen || !connectionId) return undefined;
+  const to = { provider: chosen.provider, rail: chosen.rail, connectionId };
+  const resolved = resolveTool(platform, canonicalName(toolName));
+  if (resolved.kind === "native") {
+    const { idempotency_key: _key, ...args } = input;
+    return { ...to, perform: performNative(resolved.server, resolved.tool, resolved.tool.input.parse(args)) };
+  }
+  const rail = rails.find((each) => each.tool === resolved.name && each.id === chosen.rail && each.provider === chosen.provider);
+  return rail && { ...to, perform: performVerb(resolved.tool, rail.verb, resolved.tool.input.parse(input)) };
 }
 
 async function markUnknown(platform: Platform, call: Abandoned): Promise<void> {

@@ -65,19 +65,22 @@ export function payoutSettled({ toolCallId, provider, money, feeMinor, occurredA
   });
 }
 
+/** Given back by the provider, or a success that it took back. Whichever comes first is posted: one movement is returned once. */
+type Return = "refunded" | "reversed";
+
 /** A settled charge given back in full, or found void after the fact: the sale is undone; the fee stays spent. */
-export function chargeUndone({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: "refunded" | "reversed"): Posting {
+export function chargeReturned({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: Return): Posting {
   return balanced({
-    key: `charge_${why}:${toolCallId}`, toolCallId, occurredAt,
+    key: `charge_returned:${toolCallId}`, toolCallId, occurredAt,
     description: `Charge ${why} by ${provider}`,
     entries: [debit(accounts.sales, money, money.amountMinor), credit(accounts.atProvider(provider), money, money.amountMinor)],
   });
 }
 
 /** A settled payout that came back: the money is at the provider again; the fee stays spent. */
-export function payoutUndone({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: "refunded" | "reversed"): Posting {
+export function payoutReturned({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: Return): Posting {
   return balanced({
-    key: `payout_${why}:${toolCallId}`, toolCallId, occurredAt,
+    key: `payout_returned:${toolCallId}`, toolCallId, occurredAt,
     description: `Payout ${why} by ${provider}`,
     entries: [debit(accounts.atProvider(provider), money, money.amountMinor), credit(accounts.payouts, money, money.amountMinor)],
   });
@@ -92,8 +95,10 @@ export function labelBought({ toolCallId, provider, money, occurredAt }: Omit<Mo
   });
 }
 
-const debit = (account: string, { currency }: Money, amountMinor: bigint): Entry => ({ account, currency, direction: "debit", amountMinor });
-const credit = (account: string, { currency }: Money, amountMinor: bigint): Entry => ({ account, currency, direction: "credit", amountMinor });
+/** A debit of less than nothing is a credit: a fee may be more than the charge that it was taken from. */
+const debit = (account: string, { currency }: Money, amountMinor: bigint): Entry =>
+  amountMinor < 0n ? { account, currency, direction: "credit", amountMinor: -amountMinor } : { account, currency, direction: "debit", amountMinor };
+const credit = (account: string, money: Money, amountMinor: bigint): Entry => debit(account, money, -amountMinor);
 
 /** Drops empty entries and refuses what does not balance, before the database would. */
 export function balanced(posting: Posting): Posting {

@@ -2,8 +2,9 @@
  * Applying a kept notification: match each claim to its call, confirm claims about money at the provider, settle once. A claim that
  * matches nothing yet (a webhook may overtake the answer) is tried again, then left `unmatched` for an operator.
  */
-import type { Observation, ProviderEvent } from "../../providers/provider.ts";
+import type { CallContext, Observation, ProviderEvent } from "../../providers/provider.ts";
 import { isTerminal, settlementKinds, type SettlementKind } from "../../schema/settlement.ts";
+import { findConnection, openProvider } from "../connections/connections.ts";
 import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
 import type { Job } from "../jobs/jobs.ts";
 import type { Platform } from "../platform.ts";
@@ -14,6 +15,7 @@ const RETRY_WAITS_MS = [1_000, 2_000, 5_000, 15_000, 60_000, 5 * 60_000, 30 * 60
 
 interface KeptNotification {
   serverId: string;
+  connectionId: string;
   method: string;
   target: string;
   headers: [string, string][];
@@ -22,20 +24,21 @@ interface KeptNotification {
   attempts: number;
 }
 
+type Sender = Pick<KeptNotification, "serverId" | "connectionId">;
 type Verdict = "applied" | "ignored" | "unmatched" | "unconfirmed";
 
 export async function applyNotification(platform: Platform, job: Job<{ notificationId: string }>): Promise<Date | void> {
   const { db, clock, providers, publicUrl } = platform;
   const { notificationId: id } = job.payload;
   const [kept] = await db.sql<KeptNotification[]>`
-    select server_id as "serverId", method, target, headers, body, status, attempts from notifications
+    select server_id as "serverId", connection_id as "connectionId", method, target, headers, body, status, attempts from notifications
     where project_id = ${job.projectId} and id = ${id}`;
   if (!kept || kept.status === "applied" || kept.status === "ignored") return undefined;
 
   const scheme = providers.find((provider) => provider.id === kept.serverId)?.notifications;
   const events = scheme?.read({ method: kept.method, url: new URL(kept.target, publicUrl), headers: new Headers(kept.headers), body: kept.body }) ?? [];
   const verdicts: Verdict[] = [];
-  for (const event of events) verdicts.push(await applyEvent(platform, job.projectId, kept.serverId, event));
+  for (const event of events) verdicts.push(await applyEvent(platform, job.projectId, kept, event));
 
   const open = verdicts.find((verdict) => verdict === "unmatched" || verdict === "unconfirmed");
   const now = clock.now();
@@ -49,13 +52,22 @@ export async function applyNotification(platform: Platform, job: Job<{ notificat
   return wait === undefined ? undefined : new Date(now.getTime() + wait);
 }
 
-async function applyEvent(platform: Platform, projectId: string, provider: string, event: ProviderEvent): Promise<Verdict> {
-  const row = await matchingCall(platform, projectId, provider, event);
+async function applyEvent(platform: Platform, projectId: string, from: Sender, event: ProviderEvent): Promise<Verdict> {
+  const row = (await matchingCall(platform, projectId, from.serverId, event)) ?? (await identifiedCall(platform, projectId, from, event));
   if (!row) return "unmatched";
   if (!row.settles) return "ignored";
-  const observation = await confirmed(platform, row, row.settles, event.observation);
+  if (event.observation.state === undefined) return applyWhatIs(platform, row, event);
+  const observation = await confirmed(platform, row, row.settles, { ...event.observation, state: event.observation.state });
   if (!observation) return "unconfirmed";
   await applyObservation(platform, row, observation, `event:${event.eventId}`);
+  return "applied";
+}
+
+/** A claim without a state says that something changed; what is applied is what the provider then answers. */
+async function applyWhatIs(platform: Platform, row: ToolCallRow, { ref }: ProviderEvent): Promise<Verdict> {
+  const { found } = await observe(platform, { ...row, providerRef: row.providerRef ?? ref ?? null });
+  if (!found) return "unconfirmed";
+  await applyObservation(platform, row, found, "lookup");
   return "applied";
 }
 
@@ -70,6 +82,19 @@ async function matchingCall({ db }: Platform, projectId: string, provider: strin
     order by (external_reference = ${reference ?? null}) desc nulls last, (idempotency_key is null), id desc limit 1`;
   return found && findToolCall({ db }, projectId, found.id);
 }
+
+/** The call of a message that carries the provider's id alone, and an id that we were never told: whose it is, the provider knows. */
+async function identifiedCall(platform: Platform, projectId: string, { serverId, connectionId }: Sender, event: ProviderEvent): Promise<ToolCallRow | undefined> {
+  const connection = event.reference === undefined ? await findConnection(platform, serverId, connectionId) : undefined;
+  if (!connection) return undefined;
+  const provider = await openProvider(platform, connection);
+  const reference = await provider.referenceOf?.(event, question(platform));
+  return reference === undefined ? undefined : matchingCall(platform, projectId, serverId, { ...event, reference });
+}
+
+/** A question that serves no call yet. */
+const question = ({ clock }: Platform): CallContext =>
+  ({ reference: "", toolCallId: "", clock, signal: undefined, acted: false, notes: {}, note: async () => {} });
 
 /**
  * A claim that ends something, as the provider itself confirms it. A shared token in a header proves little, amounts in a webhook are

@@ -16,9 +16,9 @@ const ALWAYS_REAL = ["codespar_discover", "codespar_manage_connections"];
 
 const NATIVE_KEY = /^[a-z0-9][a-z0-9-]*\/[a-z0-9][a-z0-9_-]*$/;
 
-/** Checks declared mocks in the published order: permitted, size, shape. `{}` declares none. */
+/** Checks declared mocks in the published order: permitted, size, shape. `{}` declares none: released clients send it with live keys too. */
 export function parseMocks(mocks: Record<string, unknown> | undefined, environment: Environment): Mocks | null {
-  if (mocks === undefined) return null;
+  if (mocks === undefined || Object.keys(mocks).length === 0) return null;
   if (environment === "live") throw new Failure("mocks_not_permitted", {});
   if (Buffer.byteLength(JSON.stringify(mocks)) > MOCKS_BYTES_MAX)
     throw new Failure("mocks_payload_too_large", { limitBytes: MOCKS_BYTES_MAX });
@@ -28,7 +28,7 @@ export function parseMocks(mocks: Record<string, unknown> | undefined, environme
     if (!(Array.isArray(answer) ? answer : [answer]).every(isAnswer))
       throw new Failure("mocks_invalid", { field: `mocks.${tool}`, problem: "expected an object, or a list of objects" });
   }
-  return Object.keys(mocks).length === 0 ? null : (mocks as Mocks);
+  return mocks as Mocks;
 }
 
 const isAnswer = (value: unknown): value is Answer => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -38,8 +38,9 @@ export async function observe(platform: Platform, row: ToolCallRow): Promise<{ a
   if (!provider.lookup) return { asked: false, found: undefined };
   const currency = row.currency && isCurrency(row.currency) ? row.currency : undefined;
   // While the answer is missing an adapter also fetches what the answer would have said, even if a webhook has told the id.
-  const ref = row.outcome === "unknown" ? undefined : (row.providerRef ?? undefined);
-  const found = await provider.lookup({ verb, reference: row.externalReference, ref, currency }, await lookupContext(platform, row));
+  const told = row.providerRef ?? undefined;
+  const ref = row.outcome === "unknown" ? undefined : told;
+  const found = await provider.lookup({ verb, reference: row.externalReference, ref, told, currency }, await lookupContext(platform, row));
   return { asked: true, found };
 }
 

@@ -9,7 +9,7 @@ import type { Currency } from "../../schema/money.ts";
 import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, type SettlementState } from "../../schema/settlement.ts";
 import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
-import { chargeSettled, chargeUndone, payoutSettled, payoutUndone, type Posting } from "../ledger/rules.ts";
+import { chargeReturned, chargeSettled, payoutReturned, payoutSettled, type Posting } from "../ledger/rules.ts";
 import { orderedJson, plainJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 
@@ -123,13 +123,13 @@ async function postingsFor(tx: TransactionSql, call: LockedCall, states: Readonl
   const money = { amountMinor: settled.amountMinor ?? call.amountMinor, currency: call.currency };
   const movement = (event: FinalEvent) => ({ toolCallId: call.id, provider: event.provider, money, feeMinor: settled.feeMinor ?? 0n, occurredAt: event.occurredAt });
   const inbound = call.toolName === metaTools.codespar_charge.name;
-  const undone = inbound ? chargeUndone : payoutUndone;
+  const returned = inbound ? chargeReturned : payoutReturned;
   const refund = of("refunded");
   const failure = of("failed");
   return [
     (inbound ? chargeSettled : payoutSettled)(movement(settled)),
-    ...(refund ? [undone(movement(refund), "refunded")] : []),
+    ...(refund ? [returned(movement(refund), "refunded")] : []),
     // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
-    ...(failure && !refund ? [undone(movement(failure), "reversed")] : []),
+    ...(failure && !refund ? [returned(movement(failure), "reversed")] : []),
   ];
 }

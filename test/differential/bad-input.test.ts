@@ -229,7 +229,7 @@ describe("bodies that are no JSON object, over a socket", async () => {
   ];
   const malformed = { error: "body_malformed", code: "body_malformed", retry: "never", expected: "one JSON object", request_id: expect.stringMatching(/^req_/) };
 
-  const [graphql, trpc, rest, mcp] = wireDoors(reach) as [WireDoor, WireDoor, WireDoor, WireDoor];
+  const [graphql, trpc, rest, mcp] = wireDoors(reach);
 
   describe.each([graphql, rest, mcp])("$name", (door) => {
     test.each(bodies)("%s", async (_title, body) => {
@@ -250,7 +250,7 @@ describe("bodies that are no JSON object, over a socket", async () => {
   });
 
   test("in process GraphQL says it in its own words", async () => {
-    const door = wireDoors(inProcess(app))[0]!;
+    const [door] = wireDoors(inProcess(app));
     const response = await app.http.fetch(new Request(door.address(session), { method: "POST", headers: { "content-type": "application/json" }, body: '{"tool":' }));
     expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ message: "POST body sent invalid JSON.", extensions: { code: "BAD_REQUEST" } }] }]);
   });

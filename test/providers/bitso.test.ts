@@ -377,7 +377,7 @@ describe("looking up", () => {
   });
 
   test("one withdrawal may come as itself", async () => {
-    const one = { wid: "1f", status: "COMPLETE", asset: "eth", amount: "0.000000000000000001" };
+    const one = { wid: "1f", status: "COMPLETE", asset: "eth", amount: "0.000000001" };
     expect(await find(about("1f"), listing(one))).toEqual({
       ref: "1f", state: "succeeded", action: "COMPLETE", currency: "ETH", amountMinor: 1n,
     });

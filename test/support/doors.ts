@@ -74,9 +74,9 @@ export interface Reach {
 export const inProcess = (app: Pick<App, "http">): Reach => ({ url: "http://localhost", fetch: (request) => app.http.fetch(request) });
 
 /** The doors that have a protocol. */
-export const wireDoors = (reach: Reach): [...StreamingDoor[], WireDoor] => [...streamingDoors(reach), mcpDoor(reach)];
+export const wireDoors = (reach: Reach): [...ReturnType<typeof streamingDoors>, WireDoor] => [...streamingDoors(reach), mcpDoor(reach)];
 
-export const streamingDoors = (reach: Reach): StreamingDoor[] => [graphqlDoor(reach), trpcDoor(reach), restDoor(reach)];
+export const streamingDoors = (reach: Reach): [StreamingDoor, StreamingDoor, StreamingDoor] => [graphqlDoor(reach), trpcDoor(reach), restDoor(reach)];
 
 /** The door behind all doors, called without a protocol: what the others are measured against. */
 export const contractDoor = (app: Pick<App, "door" | "context">): TestDoor => ({

@@ -20,7 +20,7 @@ export async function postings(app: App, toolCallId: string | null): Promise<str
     const lines = entries.map(({ account, direction, amount_minor }) => `${account} ${direction === "debit" ? "+" : "-"}${amount_minor}`);
     return `${key.split(":")[0]}: ${lines.join(", ")}`;
   });
-  return written.toSorted().toReversed(); // ids of one millisecond are in no order, but `settled` comes after `refunded` and `reversed`
+  return written.toSorted().toReversed(); // ids of one millisecond are in no order, but `settled` comes after `returned`
 }
 
 /** Fails unless debits equal credits in every currency. */

@@ -58,7 +58,7 @@ test("a refund that is told before the payment leaves it refunded", async () => 
     status: "refunded", told: ["PENDING", "PAYMENT_CREATED", "PAYMENT_REFUNDED", "PAYMENT_RECEIVED"],
     posted: [
       "charge_settled: provider:asaas:balance +14818, expense:fees:asaas +199, income:sales -15017",
-      "charge_refunded: income:sales +15017, provider:asaas:balance -15017",
+      "charge_returned: income:sales +15017, provider:asaas:balance -15017",
     ],
   });
 });
@@ -168,7 +168,7 @@ test("a refunded charge is refunded, and the books take the sale back", async ()
     status: "refunded", told: ["PENDING", "PAYMENT_CREATED", "PAYMENT_RECEIVED", "PAYMENT_REFUNDED"],
     posted: [
       "charge_settled: provider:asaas:balance +14818, expense:fees:asaas +199, income:sales -15017",
-      "charge_refunded: income:sales +15017, provider:asaas:balance -15017",
+      "charge_returned: income:sales +15017, provider:asaas:balance -15017",
     ],
   });
 });

@@ -1,0 +1,46 @@
+/** How a claimed call is put to one provider: by a verb of its adapter, or by one of the provider's own tools. JSON comes back. */
+import { z } from "zod";
+import { Passthrough, type NativeTool } from "../../providers/native.ts";
+import { Rejected, type CallContext, type DeclineReason, type Outcome, type ProviderDefinition, type ProviderVerb } from "../../providers/provider.ts";
+import { isObject, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import { connectionConfig, openProvider, type Connection } from "../connections/connections.ts";
+import type { Platform } from "../platform.ts";
+
+export type Perform = (platform: Platform, connection: Connection, call: CallContext) => Promise<Outcome<object>>;
+
+/** The rail id of a provider's own tools: they are routed by their name. */
+export const NATIVE_RAIL = "native";
+
+export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown): Perform =>
+  async (platform, connection, call) => {
+    const provider = await openProvider(platform, connection);
+    const run = provider[verb] as ((request: unknown, call: CallContext) => Promise<Outcome<unknown>>) | undefined;
+    if (!run) throw new Error(`${connection.serverId} has no ${verb}`);
+    const answer = await run(parsed, call);
+    return answer.outcome === "accepted" ? { ...answer, result: z.encode(tool.output, answer.result) as object } : answer;
+  };
+
+export const performNative = (definition: ProviderDefinition, tool: NativeTool, args: Record<string, unknown>): Perform =>
+  async (platform, connection, call) => {
+    const client = definition.native!.client(await connectionConfig(platform, connection), platform.transport(connection.environment));
+    const spec = tool.request(args, call);
+    try {
+      const body: unknown = await client[tool.effect === "reads" ? "ask" : "act"](spec, Passthrough, call);
+      return { outcome: "accepted", ref: idOf(body) ?? call.reference, state: "pending", action: "answered", result: isObject(body) ? body : { result: body } };
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      return { outcome: "declined", reason: rejection(error.status), message: `it answered ${error.status} ${JSON.stringify(error.body).slice(0, REFUSAL_CHARS_MAX)}` };
+    }
+  };
+
+/** How much of a provider's own refusal is passed on. */
+const REFUSAL_CHARS_MAX = 500;
+
+/** What a refusal's status says about its reason. */
+export const rejection = (status: number): DeclineReason =>
+  status === 401 || status === 403 ? "unauthorized" : status === 429 ? "rate_limited" : "unspecified";
+
+const idOf = (body: unknown): string | undefined => {
+  const id = isObject(body) ? body["id"] : undefined;
+  return typeof id === "string" || typeof id === "number" ? String(id) : undefined;
+};

@@ -1,0 +1,28 @@
+/** From a tool's name to the tool: ours, or a provider's own as `server/tool` (`server__tool` where a slash cannot stand). */
+import type { NativeTool } from "../../providers/native.ts";
+import type { ProviderDefinition } from "../../providers/provider.ts";
+import { Failure } from "../../schema/failures.ts";
+import { isMetaTool, metaToolList, metaTools } from "../../schema/meta-tools/index.ts";
+import type { MetaTool } from "../../schema/meta-tools/meta-tool.ts";
+import type { Platform } from "../platform.ts";
+
+export type ResolvedTool =
+  | { kind: "meta"; name: string; tool: MetaTool }
+  | { kind: "native"; name: string; server: ProviderDefinition; tool: NativeTool };
+
+/** `asaas__create_payment` and `asaas/create_payment` are one tool. */
+export const canonicalName = (name: string): string => (isMetaTool(name) ? name : name.replace("__", "/"));
+
+/** The name a model or an MCP client calls it by. */
+export const modelName = (serverId: string, tool: string): string => `${serverId}__${tool}`;
+
+/** Throws tool_not_registered, with what was probably meant. */
+export function resolveTool({ providers }: Pick<Platform, "providers">, name: string): ResolvedTool {
+  if (isMetaTool(name)) return { kind: "meta", name, tool: metaTools[name] as unknown as MetaTool };
+  const [serverId, toolName] = name.split("/");
+  const server = providers.find((provider) => provider.id === serverId);
+  const tool = server?.native?.tools.find((each) => each.name === toolName);
+  if (server && tool) return { kind: "native", name, server, tool };
+  const similar = metaToolList.find((each) => each.name === `codespar_${name}`)?.name;
+  throw new Failure("tool_not_registered", { tool: name, ...(similar && { suggestion: similar }) });
+}

@@ -1,0 +1,155 @@
+/**
+ * Ids of others, in every place of the contract that takes one, through every door: as if there were no such thing, never data, and
+ * nothing of the other is touched. The places are read from the schemas, so a new one is covered or stops this file.
+ */
+import { describe, expect, test } from "vitest";
+import { operations, subscriptions, type OperationName, type SubscriptionName } from "../../schema/index.ts";
+import type { AnyOperation } from "../../schema/operation.ts";
+import { mariaCharge, startApp } from "../support/app.ts";
+import { contractDoor, inProcess, jsonSchemaOf, streamingDoors, wireDoors, type Json } from "../support/doors.ts";
+import { rowsOf } from "../support/sameness.ts";
+import { newTenant, type Tenant } from "../support/tenants.ts";
+
+const app = await startApp();
+
+/** Inputs that name nothing of a tenant. `user_id` is whatever a caller calls its users. */
+const plain = ["user_id", "servers", "metadata", "mocks", "tool", "input", "message", "limit", "status", "provider", "since"];
+const ids = ["session_id", "tool_call_id"];
+const cursors = ["before", "after"];
+
+const every: AnyOperation[] = [...Object.values(operations), ...Object.values(subscriptions)];
+const placesOf = ({ input }: AnyOperation) => Object.keys(jsonSchemaOf(input).properties ?? {}).filter((name) => !plain.includes(name));
+const isRequired = ({ input }: AnyOperation, place: string) => jsonSchemaOf(input).required?.includes(place) === true;
+const places = every.flatMap((operation) => placesOf(operation).map((place) => ({ name: operation.name, place, operation })));
+
+test("every input of the contract is known here", () => {
+  expect(places.filter(({ place }) => ![...ids, ...cursors].includes(place)).map(({ name, place }) => `${name} ${place}`)).toEqual([]);
+});
+
+/** What a tenant has that an input can name. */
+interface Belongings {
+  /** On every charge and verification. */
+  buyer: string;
+  session_id: string;
+  tool_call_id: string;
+  /** Where a list or stream goes on, by the name of its operation. */
+  cursors: Record<string, string>;
+}
+
+/** A settled charge, a verification, a run, all in one session. */
+async function belongingsOf(tenant: Tenant, buyer: string): Promise<Belongings> {
+  const session_id = await tenant.session();
+  const execute = async (tool: string, input: object) => (await tenant.call("tools.execute", { session_id, tool, input })).tool_call_id!;
+  const tool_call_id = await execute("codespar_charge", { ...mariaCharge, buyer: { name: buyer, document: "11144477735" } });
+  await execute("codespar_kyc", { subject: { name: buyer } });
+  await app.pass(10_000);
+  const { transactions } = await tenant.call("ledger.transactions", {});
+  const first = async (name: SubscriptionName, input: object) => {
+    const context = app.context({ credential: tenant.key, signal: AbortSignal.timeout(10_000) });
+    for await (const { id } of await app.door.subscribe(name, { session_id, ...input }, context)) return id;
+    throw new Error(`${name} had nothing to say`);
+  };
+  return {
+    buyer, session_id, tool_call_id,
+    cursors: {
+      "sessions.list": session_id, "toolCalls.list": tool_call_id, "ledger.transactions": transactions[0]!.id,
+      "toolCalls.watch": await first("toolCalls.watch", {}), "sessions.sendStream": await first("sessions.sendStream", { message: "hello" }),
+    },
+  };
+}
+
+const asker = await newTenant(app);
+const own = await belongingsOf(asker, "Ana Dona");
+// A watch of a closed session ends by itself.
+await asker.call("sessions.close", { session_id: own.session_id });
+
+const strangers: [whose: string, tenant: Tenant, theirs: Belongings][] = [];
+for (const [whose, tenant] of [["another project of the organization", await asker.neighbour()], ["another organization", await newTenant(app)]] as const)
+  strangers.push([whose, tenant, await belongingsOf(tenant, `Zefa of ${whose}`)]);
+
+const rowsBefore = new Map(await Promise.all(strangers.map(async ([, tenant]) => [tenant, await rowsOf(app.platform.db, tenant.projectId)] as const)));
+
+/** The asker's own input with one thing of a stranger in it. */
+function inputWith(operation: AnyOperation, place: string, theirs: Belongings): Json {
+  const mine: Json = { session_id: own.session_id, tool_call_id: own.tool_call_id, tool: "codespar_discover", input: { use_case: "ship" }, message: "hello" };
+  const needed = Object.entries(mine).filter(([name]) => isRequired(operation, name));
+  const foreign = cursors.includes(place) ? theirs.cursors[operation.name] : (theirs as unknown as Json)[place];
+  if (foreign === undefined) throw new Error(`${operation.name} takes ${place}, and nobody here has one`);
+  return { ...Object.fromEntries(needed), [place]: foreign };
+}
+
+/** How a call with a foreign thing in this place may end. */
+function ending(operation: AnyOperation, place: string): RegExp {
+  if (cursors.includes(place)) return /^(an answer|cursor_invalid)$/;
+  return isRequired(operation, place) ? /^[a-z_]+_not_found$/ : /^an answer$/;
+}
+
+/** What is theirs in a text, beside the id that was asked for. */
+const leaked = (text: string, { buyer, session_id, tool_call_id }: Belongings, asked: unknown): string[] =>
+  [buyer, session_id, tool_call_id].filter((secret) => secret !== asked && text.includes(secret));
+
+/** The answers as they came: a door's client might leave out what should not be there. */
+let heard = "";
+const overheard = {
+  ...inProcess(app),
+  fetch: async (request: Request) => {
+    const response = await app.http.fetch(request);
+    const listening = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        heard += Buffer.from(chunk).toString();
+        controller.enqueue(chunk);
+      },
+    });
+    return response.body ? new Response(response.body.pipeThrough(listening), response) : response;
+  },
+};
+const doors = [contractDoor(app), ...wireDoors(overheard)];
+
+describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
+  const unary = places.filter(({ operation }) => operation.kind === "unary");
+  const streams = places.filter(({ operation }) => operation.kind === "stream");
+
+  test.each(unary)("$name with their $place", async ({ name, place, operation }) => {
+    const input = inputWith(operation, place, theirs);
+    for (const door of doors.filter((each) => each.has(name as OperationName))) {
+      heard = "";
+      const outcome = await door.call(name as OperationName, input, { key: asker.key });
+      expect([door.name, outcome.ok ? "an answer" : outcome.code]).toEqual([door.name, expect.stringMatching(ending(operation, place))]);
+      if (ids.includes(place)) expect([door.name, outcome]).toMatchObject([door.name, outcome.ok ? { value: { next_before: null } } : { field: place, http: 404 }]);
+      expect([door.name, leaked(JSON.stringify(outcome) + heard, theirs, input[place])]).toEqual([door.name, []]);
+    }
+  });
+
+  test.each(streams)("$name with their $place", async ({ name, place, operation }) => {
+    const input = inputWith(operation, place, theirs);
+    for (const door of streamingDoors(overheard)) {
+      heard = "";
+      const watch = door.watch(name as SubscriptionName, input, { key: asker.key });
+      const failure = await watch.ended;
+      expect([door.name, failure?.code ?? "an answer"]).toEqual([door.name, expect.stringMatching(ending(operation, place))]);
+      expect([door.name, leaked(JSON.stringify([failure, watch.items]) + heard, theirs, input[place])]).toEqual([door.name, []]);
+      await watch.stop();
+    }
+  });
+
+  test("a project of theirs in the header", async () => {
+    for (const door of doors) {
+      const input = { session_id: theirs.session_id, tool: "codespar_discover", input: { use_case: "ship" } };
+      const outcome = await door.call("tools.execute", input, { key: asker.key, project: tenant.projectId });
+      expect([door.name, outcome]).toMatchObject([door.name, { ok: false, code: tenant.orgId === asker.orgId ? "project_environment_mismatch" : "project_not_found" }]);
+    }
+  });
+
+  test("nothing of theirs was touched by any of this", async () => {
+    expect(await rowsOf(app.platform.db, tenant.projectId)).toEqual(rowsBefore.get(tenant));
+  });
+
+  test("their own key reads what others must not", async () => {
+    for (const door of wireDoors(overheard)) {
+      heard = "";
+      const input = { session_id: theirs.session_id, tool: "codespar_pay", input: { payment_id: theirs.tool_call_id } };
+      await door.call("tools.execute", input, { key: tenant.key });
+      expect([door.name, leaked(heard, theirs, undefined)]).toEqual([door.name, expect.arrayContaining([theirs.tool_call_id])]);
+    }
+  });
+});
