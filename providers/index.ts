@@ -5,6 +5,8 @@ import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
+import { mercadoPago } from "./mercado-pago/index.ts";
+import { mercadoPagoTwin } from "./mercado-pago/twin.ts";
 import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
 import { persona } from "./persona/index.ts";
@@ -14,10 +16,10 @@ import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

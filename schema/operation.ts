@@ -10,16 +10,23 @@ import type { FailureCode } from "./failures.ts";
 /** What an operation may do. Said once, read by every surface: GraphQL kind, HTTP method, MCP hint, idempotency. */
 export type Effect = "reads" | "writes" | "moves_money";
 
-/** What a key must be allowed. `*` in a key's scopes allows all. */
-export type Scope =
-  | "sessions:create"
-  | "sessions:read"
-  | "tools:execute"
-  | "tool-calls:read"
-  | "connections:read"
-  | "rails:read"
-  | "ledger:read"
-  | "none";
+/** What a key can be allowed. `*` in a key's scopes allows all. */
+export const scopes = [
+  "sessions:create",
+  "sessions:read",
+  "tools:execute",
+  "tool-calls:read",
+  "connections:read",
+  "rails:read",
+  "ledger:read",
+  "keys:read",
+  "keys:write",
+  "projects:read",
+  "projects:write",
+] as const;
+
+/** What a key must be allowed for an operation; `none` is for every key. */
+export type Scope = (typeof scopes)[number] | "none";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export type Route = `${Method} /${string}`;

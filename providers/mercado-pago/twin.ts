@@ -1,13 +1,12 @@
 /**
- * The stand-in for Mercado Pago: Pix payments with their codes, search, refunds, and transactions that send money to Pix
- * keys; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in README.md.
+ * The stand-in for Mercado Pago: Pix payments with their codes, a search, refunds, and transactions that send money to
+ * Pix keys; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in README.md.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
-import { z } from "zod";
 import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import { buildDynamicCode } from "../../schema/pix/brcode.ts";
-import { makeEndToEndId, parsePixKey } from "../../schema/pix/keys.ts";
+import { parsePixKey } from "../../schema/pix/keys.ts";
 import { qrPng } from "../asaas/qr-png.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 
@@ -29,56 +28,56 @@ export const mercadoPagoTwin: TwinDefinition = {
   create: (context) => new MercadoPagoTwin(context),
 };
 
-type Status = readonly [status: string, detail: string];
+type Kind = "payment" | "transaction_intent";
+type Standing = readonly [status: string, detail: string];
 
-/** The first status of each, and those it goes through, one every `settleAfterMs`, by the last two digits of its amount. */
-const lives: Record<Kind, { first: Status; then: Record<string, readonly Status[]> }> = {
+/** How each stands at first and then, one standing every `settleAfterMs`, by the last two digits of its amount. */
+const lives: Record<Kind, Record<string, readonly [Standing, ...Standing[]]>> = {
   payment: {
-    first: ["pending", "pending_waiting_transfer"],
-    then: {
-      usual: [["approved", "accredited"]], 14: [], 15: [["cancelled", "expired"]],
-      16: [["in_process", "pending_contingency"], ["approved", "accredited"]],
-      17: [["approved", "accredited"], ["refunded", "refunded"]],
-    },
+    usual: [["pending", "pending_waiting_transfer"], ["approved", "accredited"]],
+    14: [["pending", "pending_waiting_transfer"]],
+    15: [["pending", "pending_waiting_transfer"], ["cancelled", "expired"]],
+    16: [["pending", "pending_waiting_transfer"], ["in_process", "pending_contingency"], ["approved", "accredited"]],
+    17: [["pending", "pending_waiting_transfer"], ["approved", "accredited"], ["refunded", "refunded"]],
   },
   transaction_intent: {
-    first: ["new", ""],
-    then: {
-      usual: [["processed", "approved"]], 14: [], 18: [["failed", "by_bank"]], 19: [],
-      17: [["processed", "approved"], ["reverted", "refunded"]],
-    },
+    usual: [["new", ""], ["processed", "approved"]],
+    14: [["new", ""]],
+    17: [["new", ""], ["processed", "approved"], ["reverted", "refunded"]],
+    18: [["new", ""], ["failed", "by_bank"]],
+    19: [["failed", "insufficient_funds"]],
   },
 };
 
 /** What Mercado Pago keeps of a Pix payment here, in hundredths of a percent; a contract decides the true figure. */
 const PIX_FEE_BASIS_POINTS = 99n;
-/** The identification of Mercado Pago in the payment system. */
-const ISPB = "10573521";
 const EXPIRES_AFTER_MS = 24 * 3_600_000;
 const PAGE_ROWS_DEFAULT = 30;
+const PAGE_ROWS_MAX = 100;
 
-type Kind = "payment" | "transaction_intent";
 type Json = Record<string, unknown>;
 
 interface Account {
   userId: number;
-  token: string;
   webhookUrl: string;
   webhookSecret: string;
 }
 
 interface Stored {
+  id: string;
   createdAtMs: number;
-  cents: string;
+  updatedAtMs: number;
+  approvedAtMs: number | null;
+  life: readonly Standing[];
+  /** How many standings of its life it has left behind. */
+  lived: number;
   status: string;
   detail: string;
-  /** How many of the statuses ahead it has been through. */
-  lived: number;
-  /** Where its notifications go. */
-  notifyUrl: string | undefined;
-  approvedAtMs?: number;
+  /** Centavos, as text: what a store keeps is JSON. */
+  cents: string;
   refundedCents: string;
-  /** What was asked for. */
+  /** Where its notifications go. */
+  notifyUrl: string | null;
   request: Json;
 }
 
@@ -89,11 +88,19 @@ interface Place {
   id: string;
 }
 
-/** The answer that a key replays. */
-interface Kept {
-  request: string;
+interface Call {
+  account: Account;
+  path: string;
+  /** The id in the path. */
+  id: string;
+  query: URLSearchParams;
+  headers: Headers;
+  text: string;
+}
+
+interface Answer {
   status: number;
-  body: string;
+  body: unknown;
 }
 
 class MercadoPagoTwin implements Twin {
@@ -105,58 +112,382 @@ class MercadoPagoTwin implements Twin {
 
   async openAccount({ webhookUrl }: { webhookUrl: string }): Promise<TwinAccount> {
     const userId = randomInt(100_000_000, 2_000_000_000);
-    const account: Account = {
-      userId,
-      token: `TEST-${digits(16)}-${digits(6)}-${randomBytes(16).toString("hex")}-${userId}`,
-      webhookUrl,
-      webhookSecret: randomBytes(32).toString("hex"),
-    };
+    const token = `TEST-${digits(16)}-${digits(6)}-${randomBytes(16).toString("hex")}-${userId}`;
+    const account: Account = { userId, webhookUrl, webhookSecret: randomBytes(32).toString("hex") };
     await this.#context.store.put(`account/${userId}`, account);
-    await this.#context.store.put(`token/${hash(account.token)}`, account);
+    await this.#context.store.put(`token/${hash(token)}`, account);
     return {
-      credentials: { access_token: account.token },
+      credentials: { access_token: token },
       settings: { notification_url: webhookUrl },
       webhookSecret: account.webhookSecret,
     };
   }
 
   async fetch(request: Request): Promise<Response> {
-    try {
-      return await this.#answer(request);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { status, message, word, code } = error;
-      const cause = code === undefined ? [] : [{ code, description: message, data: null }];
-      return Response.json({ message, error: word, status, cause }, { status });
-    }
+    const { status, body } = await this.#answer(request).catch(refusalOf);
+    return Response.json(body, { status });
   }
 
-  async #answer(request: Request): Promise<Response> {
-    const { pathname, searchParams: query } = new URL(request.url);
-    const account = await this.#authenticate(request.headers.get("authorization"));
-    const body = await request.text();
-    const [, paymentId, action] = /^\/v1\/payments(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(pathname) ?? [];
-    const [, intentId] = /^\/v1\/transaction-intents\/([^/]+)$/.exec(pathname) ?? [];
-    switch (`${request.method} ${pathname.split("/")[2]}${action ? ` ${action}` : ""}`) {
-      case "POST payments": return this.#once(account, request, body, () => this.#createPayment(account, body));
-      case "POST payments refunds":
-        return this.#once(account, request, body, () => this.#refund(account, paymentId!, body));
-      case "GET payments":
-        return Response.json(paymentId === "search" ? await this.#search(account, query) : await this.#show({ kind: "payment", userId: account.userId, id: paymentId ?? "" }));
-      case "POST transaction-intents":
-        if (intentId === "process") return this.#once(account, request, body, () => this.#createIntent(account, request, body));
-        break;
-      case "GET transaction-intents":
-        return Response.json(await this.#show({ kind: "transaction_intent", userId: account.userId, id: intentId ?? "" }));
+  async #answer(request: Request): Promise<Answer> {
+    const { pathname: path, searchParams: query } = new URL(request.url);
+    const { headers } = request;
+    const account = await this.#authenticate(headers.get("authorization"));
+    for (const { method, pattern, handle } of this.#routes) {
+      const match = request.method === method && pattern.exec(path);
+      if (match) return handle({ account, path, id: match[1] ?? "", query, headers, text: await request.text() });
     }
-    throw new Refused(404, "resource not found", "not_found");
+    throw new Refused(404, "resource not found");
   }
 
   async #authenticate(header: string | null): Promise<Account> {
     const [, token] = /^Bearer (\S+)$/.exec(header ?? "") ?? [];
-    if (!token) throw new Refused(401, "authorization value not present", "unauthorized");
+    if (!token) throw new Refused(401, "authorization value not present");
     const account = await this.#context.store.get<Account>(`token/${hash(token)}`);
-    if (!account) throw new Refused(401, "invalid access token", "unauthorized");
+    if (!account) throw new Refused(401, "invalid access token");
     return account;
   }
+
+  readonly #routes: { method: string; pattern: RegExp; handle: (call: Call) => Promise<Answer> }[] = [
+    { method: "POST", pattern: /^\/v1\/payments$/, handle: (call) => this.#once(call, () => this.#createPayment(call)) },
+    { method: "GET", pattern: /^\/v1\/payments\/search$/, handle: (call) => this.#search(call) },
+    { method: "GET", pattern: /^\/v1\/payments\/(\d+)$/, handle: (call) => this.#show("payment", call) },
+    {
+      method: "POST", pattern: /^\/v1\/payments\/(\d+)\/refunds$/,
+      handle: (call) => this.#once(call, () => this.#refund(call)),
+    },
+    {
+      method: "POST", pattern: /^\/v1\/transaction-intents\/process$/,
+      handle: (call) => this.#once(call, () => this.#createIntent(call)),
+    },
+    {
+      method: "GET", pattern: /^\/v1\/transaction-intents\/([^/]+)$/,
+      handle: (call) => this.#show("transaction_intent", call),
+    },
+  ];
+
+  /** The first answer to a key is kept, whatever it is, and given again to the same request. */
+  async #once({ account, path, headers, text }: Call, make: () => Promise<Answer>): Promise<Answer> {
+    const key = headers.get("x-idempotency-key");
+    if (!key) throw new Refused(400, "Header X-Idempotency-Key can't be null", 4292);
+    const { store } = this.#context;
+    const place = `key/${account.userId}${path}/${key}`;
+    if ((await store.next(`${place}/uses`)) === 1) {
+      const answer = await make().catch(refusalOf);
+      await store.put(place, { request: hash(text), answer });
+      return answer;
+    }
+    const kept = await store.get<{ request: string; answer: Answer }>(place);
+    if (!kept) throw new Refused(423, "The idempotency key is locked by a request under way");
+    if (kept.request !== hash(text)) throw new Refused(409, "The idempotency key was used with another body");
+    return kept.answer;
+  }
+
+  async #show(kind: Kind, { account: { userId }, id }: Call): Promise<Answer> {
+    const stored = await this.#context.store.get<Stored>(keyOf({ kind, userId, id }));
+    if (!stored) throw new Refused(404, kind === "payment" ? "Payment not found" : "Transaction not found", 2000);
+    return { status: 200, body: kind === "payment" ? shownPayment(stored) : shownIntent(stored, userId) };
+  }
+
+  // Payments
+
+  async #createPayment({ account, text }: Call): Promise<Answer> {
+    const body = jsonOf(text);
+    const { payment_method_id: method, transaction_amount: amount, payer, date_of_expiration: expires } = body;
+    if (method !== "pix") throw new Refused(400, "The payment method is not pix");
+    const cents = centsOf(amount);
+    if (cents === undefined || ending(cents) === "13") throw new Refused(400, "Invalid transaction_amount", 4037);
+    const { email, identification } = (payer ?? {}) as Json;
+    if (!/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(String(email ?? ""))) {
+      throw new Refused(400, "payer.email must be a valid email", 4050);
+    }
+    if (identification && !isTaxId(identification)) throw new Refused(400, "Invalid user identification number", 2067);
+    if (expires !== undefined && !(Date.parse(String(expires)) > this.#nowMs())) {
+      throw new Refused(400, "date_of_expiration must be in the future", 23);
+    }
+    const id = `1${digits(10)}`;
+    const place: Place = { kind: "payment", userId: account.userId, id };
+    const stored = await this.#add(place, { cents, notifyUrl: account.webhookUrl, request: body });
+    return { status: 201, body: shownPayment(stored) };
+  }
+
+  async #search({ account: { userId }, query }: Call): Promise<Answer> {
+    const { store } = this.#context;
+    const reference = query.get("external_reference");
+    const ids = reference && (await store.list<string>(`reference/${userId}/${reference}/`));
+    const payments = ids
+      ? await Promise.all(ids.map((id) => store.get<Stored>(keyOf({ kind: "payment", userId, id }))))
+      : await store.list<Stored>(keyOf({ kind: "payment", userId, id: "" }));
+    const rows = payments.filter((row) => row !== undefined).sort((a, b) => b.createdAtMs - a.createdAtMs);
+    const limit = Math.min(Number(query.get("limit") ?? PAGE_ROWS_DEFAULT), PAGE_ROWS_MAX);
+    const offset = Number(query.get("offset") ?? 0);
+    const results = rows.slice(offset, offset + limit).map(summary);
+    return { status: 200, body: { paging: { total: rows.length, limit, offset }, results } };
+  }
+
+  async #refund({ account: { userId }, id, text }: Call): Promise<Answer> {
+    const place: Place = { kind: "payment", userId, id };
+    const paid = await this.#context.store.get<Stored>(keyOf(place));
+    if (!paid) throw new Refused(404, "Payment not found", 2000);
+    const { amount } = jsonOf(text || "{}");
+    const wanted = amount === undefined ? unrefunded(paid) : centsOf(amount);
+    const isPossible = (stored: Stored) =>
+      stored.status === "approved" && wanted !== undefined && wanted <= unrefunded(stored);
+    if (!isPossible(paid)) throw new Refused(400, "The action requested is not valid for the current payment state", 2063);
+    const now = this.#nowMs();
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
+      isPossible(stored) ? withRefund(stored, wanted!, now) : stored);
+    await this.#schedule({ name: "notify", ...place, ordinal: `refund ${changed?.refundedCents}` }, 0);
+    const refund = {
+      id: randomInt(10 ** 12), payment_id: Number(id), amount: reais(wanted!), status: "approved",
+      date_created: wallTime(now),
+    };
+    return { status: 201, body: refund };
+  }
+
+  // Transactions
+
+  async #createIntent({ account, text }: Call): Promise<Answer> {
+    const body = jsonOf(text);
+    const { external_reference: reference, point_of_interaction: point, seller_configuration: seller } = body;
+    const { from, to, total_amount: total } = (body["transaction"] ?? {}) as Json;
+    const [source, destination] = [onlyAccount(from), onlyAccount(to)];
+    if ((point as Json | undefined)?.["type"] !== "PSP_TRANSFER") throw invalid("point_of_interaction");
+    if (reference !== undefined && !/^[\w-]{1,64}$/.test(String(reference))) throw invalid("external_reference");
+    const cents = centsOf(total);
+    if (cents === undefined || ending(cents) === "13") throw invalid("transaction.total_amount");
+    if (!source || !destination) throw invalid("transaction.accounts");
+    if (source["amount"] !== total || destination["amount"] !== total) throw invalid("transaction.accounts.amount");
+    if (destination["type"] !== "current") throw invalid("transaction.to.accounts.type");
+    if (!isKey(destination["chave"])) throw invalid("transaction.to.accounts.chave");
+    if (!isTaxId((destination["owner"] as Json | undefined)?.["identification"])) throw invalid("owner.identification");
+    const { notification_url: notifyUrl = null } = ((seller as Json | undefined)?.["notification_info"] ?? {}) as Json;
+
+    const id = `${account.userId}-01${Array.from({ length: 24 }, () => CROCKFORD[randomInt(32)]).join("")}`;
+    const place: Place = { kind: "transaction_intent", userId: account.userId, id };
+    const stored = await this.#add(place, { cents, notifyUrl: notifyUrl as string | null, request: body });
+    return { status: 202, body: shownIntent(stored, account.userId) };
+  }
+
+  // Life cycle
+
+  async run(step: TwinStep): Promise<void> {
+    const place = { kind: step["kind"] as Kind, userId: Number(step["userId"]), id: String(step["id"]) };
+    if (step.name === "notify") return this.#notify(place, "updated", String(step["ordinal"]));
+    if (step.name === "created") return this.#notify(place, "created", "0");
+    const index = Number(step["index"]);
+    const now = this.#nowMs();
+    const moved = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
+      stored.lived === index - 1 && isOnItsWay(stored) ? arrive(stored, now) : stored);
+    // A repeat finds the standing reached, and tells it again under the same id.
+    if (moved?.lived === index && isOnItsWay(moved)) await this.#notify(place, "updated", String(index));
+  }
+
+  async #add(place: Place, made: Pick<Stored, "notifyUrl" | "request"> & { cents: bigint }): Promise<Stored> {
+    const { store } = this.#context;
+    const { cents, notifyUrl, request } = made;
+    const life = lives[place.kind][ending(cents)] ?? lives[place.kind]["usual"]!;
+    const [[status, detail]] = life;
+    const now = this.#nowMs();
+    const stored: Stored = {
+      id: place.id, createdAtMs: now, updatedAtMs: now, approvedAtMs: null, life, lived: 0, status, detail,
+      cents: String(cents), refundedCents: "0", notifyUrl, request,
+    };
+    await store.put(keyOf(place), stored);
+    const reference = request["external_reference"];
+    if (place.kind === "payment" && reference) {
+      await store.put(`reference/${place.userId}/${String(reference)}/${place.id}`, place.id);
+    }
+    await this.#schedule({ name: "created", ...place }, 0);
+    for (const index of life.keys()) if (index > 0) await this.#schedule({ name: "live", ...place, index }, index);
+    return stored;
+  }
+
+  /** `ordinal` tells apart the notifications of one action about one object. */
+  async #notify(place: Place, what: "created" | "updated", ordinal: string): Promise<void> {
+    const account = await this.#context.store.get<Account>(`account/${place.userId}`);
+    const stored = await this.#context.store.get<Stored>(keyOf(place));
+    if (!account || !stored?.notifyUrl) return;
+    const { kind, userId, id } = place;
+    const url = new URL(stored.notifyUrl);
+    url.searchParams.set("data.id", id);
+    url.searchParams.set("type", kind);
+    const notification = {
+      action: `${kind}.${what}`, api_version: "v1", data: { id }, date_created: wallTime(stored.createdAtMs),
+      id: String(Number.parseInt(hash(`${kind} ${id} ${what} ${ordinal}`).slice(0, 9), 16)), type: kind,
+    };
+    const more = kind === "payment"
+      ? { live_mode: false, user_id: userId }
+      : { last_updated: wallTime(stored.updatedAtMs), status: stored.status };
+    const [ts, requestId] = [String(this.#nowMs()), randomUUID()];
+    const manifest = `id:${id.toLowerCase()};request-id:${requestId};ts:${ts};`;
+    const v1 = createHmac("sha256", account.webhookSecret).update(manifest).digest("hex");
+    await this.#context.deliver({
+      url: url.href,
+      headers: { "content-type": "application/json", "x-request-id": requestId, "x-signature": `ts=${ts},v1=${v1}` },
+      body: JSON.stringify({ ...notification, ...more }),
+    });
+  }
+
+  #schedule(step: TwinStep, rests: number): Promise<void> {
+    return this.#context.store.schedule(step, new Date(this.#nowMs() + rests * this.#context.settleAfterMs));
+  }
+
+  #nowMs(): number {
+    return this.#context.clock.now().getTime();
+  }
 }
+
+/** A refusal on its way out of a handler. */
+class Refused extends Error {
+  readonly status: number;
+  readonly code: number | undefined;
+  constructor(status: number, message: string, code?: number) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const errorWords: Partial<Record<number, string>> = {
+  400: "bad_request", 401: "unauthorized", 404: "not_found", 409: "conflict", 423: "locked",
+};
+
+function refusalOf(error: unknown): Answer {
+  if (!(error instanceof Refused)) throw error;
+  const { status, message, code } = error;
+  const cause = code === undefined ? [] : [{ code, description: message, data: null }];
+  return { status, body: { message, error: errorWords[status], status, cause } };
+}
+
+const invalid = (field: string): Refused => new Refused(400, `${field} is invalid`);
+
+function jsonOf(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    throw new Refused(400, "Invalid JSON body");
+  }
+}
+
+const keyOf = ({ kind, userId, id }: Place): string => `${kind}/${userId}/${id}`;
+
+/** Whether nothing but time has moved it: a payment refunded through the API leaves its life. */
+const isOnItsWay = ({ life, lived, status, detail }: Stored): boolean =>
+  status === life[lived]?.[0] && detail === life[lived]?.[1];
+
+function arrive(stored: Stored, now: number): Stored {
+  const lived = stored.lived + 1;
+  const [status, detail] = stored.life[lived] ?? [stored.status, stored.detail];
+  const approvedAtMs = status === "approved" ? now : stored.approvedAtMs;
+  const refundedCents = status === "refunded" || status === "reverted" ? stored.cents : stored.refundedCents;
+  return { ...stored, lived, status, detail, approvedAtMs, refundedCents, updatedAtMs: now };
+}
+
+const unrefunded = ({ cents, refundedCents }: Stored): bigint => BigInt(cents) - BigInt(refundedCents);
+
+function withRefund(stored: Stored, cents: bigint, now: number): Stored {
+  const refunded = { ...stored, refundedCents: String(BigInt(stored.refundedCents) + cents), updatedAtMs: now };
+  if (unrefunded(refunded) > 0n) return { ...refunded, detail: "partially_refunded" };
+  return { ...refunded, status: "refunded", detail: "refunded" };
+}
+
+/** What a search tells of a payment: no code, no fee. */
+function summary(stored: Stored): Json {
+  const { createdAtMs, updatedAtMs, approvedAtMs, cents, refundedCents, request } = stored;
+  return {
+    id: Number(stored.id), date_created: wallTime(createdAtMs), date_last_updated: wallTime(updatedAtMs),
+    date_approved: approvedAtMs && wallTime(approvedAtMs),
+    date_of_expiration: request["date_of_expiration"] ?? wallTime(createdAtMs + EXPIRES_AFTER_MS),
+    operation_type: "regular_payment", payment_method_id: "pix", payment_type_id: "bank_transfer",
+    status: stored.status, status_detail: stored.detail, currency_id: "BRL", live_mode: false,
+    description: request["description"] ?? null, external_reference: request["external_reference"] ?? null,
+    transaction_amount: reais(BigInt(cents)), transaction_amount_refunded: reais(BigInt(refundedCents)),
+    installments: 1, captured: true, metadata: {},
+  };
+}
+
+function shownPayment(stored: Stored): Json {
+  const cents = BigInt(stored.cents);
+  const fee = (cents * PIX_FEE_BASIS_POINTS + 9_999n) / 10_000n;
+  const code = hash(stored.id).slice(0, 32);
+  const qrCode = buildDynamicCode({
+    location: `pix-qr.mercadopago.com/instore/p/v2/${code}`,
+    amountMinor: cents,
+    merchantName: "Loja de Teste",
+    merchantCity: "Sao Paulo",
+  });
+  return {
+    ...summary(stored),
+    payer: { id: null, email: null, identification: { type: null, number: null } },
+    fee_details: stored.approvedAtMs
+      ? [{ type: "mercadopago_fee", amount: reais(fee), fee_payer: "collector" }]
+      : [],
+    transaction_details: {
+      net_received_amount: stored.approvedAtMs ? reais(cents - fee) : 0, total_paid_amount: reais(cents),
+      overpaid_amount: 0,
+    },
+    point_of_interaction: {
+      type: "OPENPLATFORM",
+      transaction_data: {
+        qr_code: qrCode, qr_code_base64: qrPng(qrCode).toString("base64"),
+        ticket_url: `https://www.mercadopago.com.br/sandbox/payments/${stored.id}/ticket?caller_id=1&hash=${code}`,
+      },
+    },
+  };
+}
+
+function shownIntent(stored: Stored, userId: number): Json {
+  const { id, createdAtMs, updatedAtMs, status, detail, cents, refundedCents, request } = stored;
+  const amount = toDecimal({ amountMinor: BigInt(cents), currency: "BRL" }).replace(".", ",");
+  const destination = onlyAccount((request["transaction"] as Json)["to"]);
+  return {
+    id, created_date: wallTime(createdAtMs), last_updated_date: wallTime(updatedAtMs), status,
+    external_reference: request["external_reference"] ?? null,
+    point_of_interaction: request["point_of_interaction"],
+    seller_configuration: request["seller_configuration"],
+    transaction: {
+      from: { accounts: [{ amount }] },
+      to: { accounts: [{ amount, origin_id: id.split("-")[1], status_detail: detail, owner: destination?.["owner"] }] },
+      paid_amount: reais(BigInt(cents) - BigInt(refundedCents)),
+      refunded_amount: reais(BigInt(refundedCents)),
+      payer: { id: userId },
+      total_amount: reais(BigInt(cents)),
+    },
+  };
+}
+
+/** One account on each side of a transaction. */
+function onlyAccount(side: unknown): Json | undefined {
+  const accounts = (side as { accounts?: Json[] } | undefined)?.accounts;
+  return accounts?.length === 1 ? accounts[0] : undefined;
+}
+
+function isKey(chave: unknown): boolean {
+  const { type, value } = (chave ?? {}) as Json;
+  // How a phone is wanted is not documented: with +55 or without.
+  if (type === "PHONE") return normalizePhone(String(value), "BR").ok;
+  const key = parsePixKey(String(value ?? ""));
+  return key.ok && (key.kind === "evp" ? "PIX_CODE" : key.kind.toUpperCase()) === type;
+}
+
+function isTaxId(identification: unknown): boolean {
+  const { type, number } = (identification ?? {}) as Json;
+  const parsed = parseTaxId(String(number ?? ""), { environment: "test" });
+  return parsed.ok && parsed.kind.toUpperCase() === type;
+}
+
+function centsOf(value: unknown): bigint | undefined {
+  const cents = typeof value === "number" ? fromDecimal(value, "BRL") : undefined;
+  return cents !== undefined && cents > 0n ? cents : undefined;
+}
+
+const reais = (amountMinor: bigint): number => Number(toDecimal({ amountMinor, currency: "BRL" }));
+const ending = (cents: bigint): string => String(cents % 100n).padStart(2, "0");
+
+/** Its times are told four hours behind UTC, wherever the account is. */
+const wallTime = (atMs: number): string => new Date(atMs - 4 * 3_600_000).toISOString().replace("Z", "-04:00");
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const digits = (length: number): string => Array.from({ length }, () => randomInt(10)).join("");

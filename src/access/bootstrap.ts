@@ -23,7 +23,7 @@ const BOOTSTRAP_LOCK = 72_001;
 
 /**
  * Creates the first organization when there is none. Given keys are created with it; without them a test key is made.
- * On a database that has one already it changes nothing, whatever keys are given.
+ * On a database that has one already it only states the unit of charges where none was stated, whatever keys are given.
  */
 export async function bootstrap(
   db: Database,
@@ -32,9 +32,17 @@ export async function bootstrap(
   return transaction(db, async (tx) => {
     await tx`select pg_advisory_xact_lock(${BOOTSTRAP_LOCK})`;
     const [existing] = await tx`select 1 from organizations limit 1`;
-    if (existing) return { testProjects: [] };
-    return createFirst(tx, options);
+    if (!existing) return createFirst(tx, options);
+    if (options.chargeAmountUnit) await stateUnit(tx, options.chargeAmountUnit);
+    return { testProjects: [] };
   });
+}
+
+/** A unit once stated stays: to read the same number another way would charge a hundred times as much, or as little. */
+async function stateUnit(tx: TransactionSql, unit: "minor" | "major"): Promise<void> {
+  await tx`
+    update projects set settings = settings || ${tx.json({ chargeAmountUnit: unit })}::jsonb
+    where is_default and not jsonb_exists(settings, 'chargeAmountUnit')`;
 }
 
 async function createFirst(

@@ -81,6 +81,9 @@ export async function authenticate(
     throw new Failure("validation_failed", { field: "x-codespar-project", problem: "a service key names its project in this header" });
   }
   if (projectId && projectId !== row.project_id) await refuseProject({ sql }, row, projectId);
+  // A key and its project are made of one environment. Should they ever differ, a test key must not reach a live project.
+  if (kind !== "service" && (row.kind_environment !== kind || row.environment !== kind))
+    throw new Failure("project_environment_mismatch", { projectId: row.project_id, environment: kind });
   return {
     keyId: row.key_id, orgId: row.org_id, orgName: row.org_name, projectId: row.project_id, projectName: row.project_name!,
     environment: row.environment!, scopes: row.scopes, settings: row.settings!,

@@ -1,5 +1,5 @@
 /** Who may call: organizations, their projects, and keys (stored as hashes). */
-import { boolean, index, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
 import type { Environment } from "../../schema/tool-calls.ts";
 import type { ProjectSettings } from "./projects.ts";
 
@@ -46,7 +46,24 @@ export const apiKeys = pgTable(
     environment: text().$type<Environment>(),
     scopes: text().array().notNull(),
     createdAt: moment("created_at").notNull(),
+    /** Written at most once a minute. */
+    lastUsedAt: moment("last_used_at"),
+    /** From when on a rotated key is refused. */
+    expiresAt: moment("expires_at"),
     revokedAt: moment("revoked_at"),
   },
   (table) => [uniqueIndex("api_keys_hash").on(table.hash), index("api_keys_project").on(table.orgId, table.projectId)],
+);
+
+/** How many calls of a key all processes together have taken leave for in the present window; one row for each kind of call. */
+export const rateWindows = pgTable(
+  "rate_windows",
+  {
+    orgId: text("org_id").notNull(),
+    keyId: text("key_id").notNull(),
+    bucket: text().$type<"writes" | "reads">().notNull(),
+    windowStart: moment("window_start").notNull(),
+    taken: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.bucket] })],
 );

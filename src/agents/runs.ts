@@ -19,8 +19,8 @@ import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { activeSession } from "../sessions/sessions.ts";
 
-/** A run that has gone on for so many times of what it may take has lost its process. */
-const LOST_AFTER_TIMES = 2;
+/** A run that has gone on for this long past its time has lost its process: the tool at work when the time is up takes less. */
+const LOST_AFTER_MS = 3 * 60_000;
 /** Strings longer than this (a QR image) tell a model nothing; it reads that they exist. */
 const MODEL_STRING_CHARS_MAX = 2_000;
 
@@ -135,13 +135,13 @@ const cursorOf = (run: Pick<Run, "id" | "seq">): string => `${run.id}.${run.seq}
 /** An event too small to keep: a listener that resumes gets the whole text instead. */
 const told = (run: Run, event: NewEvent): Event => ({ id: cursorOf(run), item: { ...event, cursor: cursorOf(run) } as SendEvent });
 
-/** Keeps an event and announces it, in one statement. */
-async function write({ db, clock, hub }: Platform, run: Run, event: NewEvent): Promise<Event> {
+/** Keeps an event and announces it, in one statement, with what else must be written with it. */
+async function write({ db, clock, hub }: Platform, run: Run, event: NewEvent, also = db.sql``): Promise<Event> {
   run.seq += 1;
   const { orgId, projectId } = run.caller.principal;
   const now = clock.now();
   await db.sql`
-    with written as (
+    with ${also} written as (
       insert into run_events (org_id, project_id, run_id, seq, event, at)
       values (${orgId}, ${projectId}, ${run.id}, ${run.seq}, ${db.sql.json(event as never)}, ${now}))
     insert into outbox (org_id, project_id, topic, subject, session_id, created_at)
@@ -150,15 +150,16 @@ async function write({ db, clock, hub }: Platform, run: Run, event: NewEvent): P
   return told(run, event);
 }
 
+/** The end and the event that tells it are one: who reads on in an ended run finds its last event. */
 async function finish(platform: Platform, run: Run, progress: AgentProgress, event: Extract<NewEvent, { type: "done" | "error" }>): Promise<Event> {
-  const { db, clock } = platform;
-  const { projectId } = run.caller.principal;
-  await db.sql`
-    update runs set status = ${event.type === "done" ? "done" : "failed"}, iterations = ${progress.iterations}, finished_at = ${clock.now()},
-      input_tokens = ${progress.usage.inputTokens + progress.usage.cacheReadTokens + progress.usage.cacheWriteTokens}, output_tokens = ${progress.usage.outputTokens},
-      result = ${event.type === "done" ? orderedJson(db.sql, event.result) : null}, error_code = ${event.type === "error" ? event.error : null}
-    where project_id = ${projectId} and id = ${run.id}`;
-  return write(platform, run, event);
+  const { sql } = platform.db;
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = progress.usage;
+  return write(platform, run, event, sql`
+    ended as (
+      update runs set status = ${event.type === "done" ? "done" : "failed"}, iterations = ${progress.iterations}, finished_at = ${platform.clock.now()},
+        input_tokens = ${inputTokens + cacheReadTokens + cacheWriteTokens}, output_tokens = ${outputTokens},
+        result = ${event.type === "done" ? orderedJson(sql, event.result) : null}, error_code = ${event.type === "error" ? event.error : null}
+      where project_id = ${run.caller.principal.projectId} and id = ${run.id}),`);
 }
 
 /** Reads on in an earlier run of this session. Throws cursor_invalid for a cursor that is not of one. */
@@ -175,20 +176,30 @@ async function* readOn(platform: Platform, { principal: { projectId }, signal }:
   try {
     let seq = after;
     do {
-      const rows = await platform.db.sql<{ seq: number; event: NewEvent }[]>`
-        select seq, event from run_events where project_id = ${projectId} and run_id = ${runId} and seq > ${seq} order by seq`;
-      for (const row of rows) {
-        seq = row.seq;
+      const { isRunning, events } = await eventsBehind(platform, { projectId, runId, seq });
+      for (const { seq: place, event } of events) {
+        seq = place;
         const cursor = cursorOf({ id: runId, seq });
-        yield { id: cursor, item: { ...row.event, cursor } as SendEvent };
-        if (row.event.type === "done" || row.event.type === "error") return;
+        yield { id: cursor, item: { ...event, cursor } as SendEvent };
+        if (event.type === "done" || event.type === "error") return;
       }
-      const [run] = rows.length > 0 ? [] : await platform.db.sql`select 1 from runs where project_id = ${projectId} and id = ${runId} and status = 'running'`;
-      if (rows.length === 0 && !run) return;
+      if (!isRunning) return;
     } while (!(await changes.next()).done);
   } finally {
     await changes.return?.();
   }
+}
+
+/** Read at one moment, so that a run which has ended has all its events here. */
+async function eventsBehind(
+  { db }: Platform,
+  { projectId, runId, seq }: { projectId: string; runId: string; seq: number },
+): Promise<{ isRunning: boolean; events: { seq: number; event: NewEvent }[] }> {
+  const rows = await db.sql<{ status: string; seq: number | null; event: NewEvent }[]>`
+    select r.status, e.seq, e.event from runs r
+    left join run_events e on e.project_id = r.project_id and e.run_id = r.id and e.seq > ${seq}
+    where r.project_id = ${projectId} and r.id = ${runId} order by e.seq`;
+  return { isRunning: rows[0]?.status === "running", events: rows.filter((row): row is typeof row & { seq: number } => row.seq !== null) };
 }
 
 /** Ends runs whose process died, so that nobody waits for them. Their tool calls are recovered on their own. */
@@ -196,7 +207,7 @@ export async function endLostRuns(platform: Platform): Promise<number> {
   const { db, clock, bounds } = platform;
   const lost = await db.sql<{ org_id: string; project_id: string; id: string; session_id: string }[]>`
     update runs set status = 'failed', error_code = 'internal', finished_at = ${clock.now()}
-    where status = 'running' and started_at < ${new Date(clock.now().getTime() - LOST_AFTER_TIMES * bounds.timeMs)}
+    where status = 'running' and started_at < ${new Date(clock.now().getTime() - bounds.timeMs - LOST_AFTER_MS)}
     returning org_id, project_id, id, session_id`;
   for (const run of lost)
     await platform.hub.record(db.sql, { orgId: run.org_id, projectId: run.project_id, topic: "run", subject: run.id, sessionId: run.session_id, at: clock.now() });

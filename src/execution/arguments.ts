@@ -38,8 +38,9 @@ export function prepareArguments(
   return { canonical, parsed: result.data };
 }
 
+/** The unit of an amount is not shown either, but the failure about fractions names it, and it can only make a call clearer. */
 const onlyShown = (tool: MetaTool, args: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(args).filter(([name]) => Object.hasOwn(tool.shown.shape, name)));
+  Object.fromEntries(Object.entries(args).filter(([name]) => Object.hasOwn(tool.shown.shape, name) || name === "amount_unit"));
 
 /** The first issue of a schema as a failure that names the field. Shared with the door, which parses operations. */
 export function argumentFailure(issue: z.core.$ZodIssue, input: unknown): Failure {

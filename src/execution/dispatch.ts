@@ -66,11 +66,17 @@ interface Mark {
   startedAt: Date;
 }
 
-/** Writes that a request is about to leave. False when another process has written that already. */
+/**
+ * Writes that a request is about to leave, and to whom. False when the call is no longer ours to send: another process has marked
+ * it, or has given it up. The update holds the row, so giving up and sending cannot both happen.
+ */
 async function markDispatched({ db }: Platform, call: Dispatchable, { attempt, target, startedAt }: Mark): Promise<boolean> {
   const marked = await db.sql`
+    with ours as (
+      update tool_calls set provider = ${target.provider}, rail = ${target.rail}, connection_id = ${target.connectionId}
+      where project_id = ${call.projectId} and id = ${call.id} and status = 'running' and outcome is null returning org_id, project_id, id)
     insert into dispatches (org_id, project_id, tool_call_id, attempt, provider, rail, connection_id, notes, started_at)
-    values (${call.orgId}, ${call.projectId}, ${call.id}, ${attempt}, ${target.provider}, ${target.rail}, ${target.connectionId}, ${db.sql.json({})}, ${startedAt})
+    select org_id, project_id, id, ${attempt}::int, ${target.provider}, ${target.rail}, ${target.connectionId}, '{}', ${startedAt} from ours
     on conflict do nothing returning attempt`;
   return marked.length > 0;
 }
@@ -148,7 +154,7 @@ async function record(
     const locked = await lockCall(tx, call.projectId, call.id);
     if (!locked || locked.status !== "running") return;
     await tx`
-      update tool_calls set outcome = ${result.outcome}, provider = ${target.provider}, rail = ${target.rail}, connection_id = ${target.connectionId}, lease_until = null
+      update tool_calls set outcome = ${result.outcome}, lease_until = null
       where project_id = ${call.projectId} and id = ${call.id}`;
     if (result.outcome === "accepted") await recordAccepted(platform, tx, { ...call, provider: target.provider, rail: target.rail }, locked, result.answer, now);
     else if (result.outcome === "unknown") await scheduleLookup(platform, tx, call, "unknown");

@@ -112,10 +112,12 @@ async function claimAndDispatch(platform: Platform, request: ExecuteRequest, pre
   const verdict = await claim(platform, claimOf(request, prepared));
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
   const row = await findToolCall(platform, principal.projectId, verdict.id);
-  await dispatch(platform, {
+  const sent = dispatch(platform, {
     orgId: principal.orgId, projectId: principal.projectId, id: row.id, targets: prepared.targets,
     reference: row.externalReference!, idempotencyKey: row.idempotencyKey ?? row.externalReference!, settings: principal.settings, calledAt: row.calledAt,
   });
+  // Behind the claim nothing is a refusal any more: what went wrong here is picked up by whoever finds the lease over.
+  await sent.catch((error: unknown) => platform.log.error({ err: error, toolCallId: row.id }, "a claimed call could not be finished; it will be recovered"));
   if (prepared.plan.settles === "invoice") await waitForState(platform, row);
   return { row: await findToolCall(platform, principal.projectId, row.id) };
 }

@@ -1,4 +1,5 @@
 /** Writing down how a call ended, in the transaction of whoever learned it: the dispatch itself, or a lookup after it. */
+import type { Observation } from "../../providers/provider.ts";
 import type { Failure } from "../../schema/failures.ts";
 import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { Currency } from "../../schema/money.ts";
@@ -26,6 +27,8 @@ export interface AcceptedAnswer {
   state: SettlementState;
   action: string;
   result: object;
+  /** What a lookup found, where one found the call; its amounts are compared and booked. */
+  observation?: Observation;
   cost?: { amountMinor: bigint; currency: Currency };
 }
 
@@ -51,7 +54,7 @@ export async function recordAccepted(
       duration_ms = ${now.getTime() - calledAt.getTime()}
     where project_id = ${call.projectId} and id = ${call.id}`;
   if (locked.settles) {
-    const observation = { ref: answer.ref, state: answer.state, action: answer.action, occurredAt: now };
+    const observation = answer.observation ?? { ref: answer.ref, state: answer.state, action: answer.action, occurredAt: now };
     await settle(platform, tx, { ...locked, output }, { key: "answer", provider, observation });
     await scheduleLookup(platform, tx, call, "follow");
   }

@@ -102,6 +102,9 @@ async function giveUp(platform: Platform, call: Abandoned): Promise<void> {
   await transaction(platform.db, async (tx) => {
     const locked = await lockCall(tx, call.projectId, call.id);
     if (!locked || locked.status !== "running" || locked.outcome !== null) return;
+    // Its first process may have woken up and marked it since it was taken over: then it may have left.
+    const [marked] = await tx`select 1 from dispatches where project_id = ${call.projectId} and tool_call_id = ${call.id} limit 1`;
+    if (marked) return;
     await tx`update tool_calls set outcome = 'not_reached' where project_id = ${call.projectId} and id = ${call.id}`;
     await recordEnded(tx, call, { failure, gaveBack: true }, platform.clock.now());
     await platform.hub.record(tx, {

@@ -54,7 +54,7 @@ export const toToolCall = (row: ToolCallRow): ToolCall => ({
 export function toToolResult(row: ToolCallRow, replayed = false): ToolResult {
   const envelope = {
     duration: row.durationMs ?? 0, server: row.provider ?? row.serverId, tool: row.toolName, provider: row.provider, tool_call_id: row.id,
-    called_at: row.calledAt, ...(row.outcome && { outcome: row.outcome }), ...(replayed && { replayed }),
+    called_at: row.calledAt, ...(row.status === "running" ? { outcome: "unknown" as const } : row.outcome && { outcome: row.outcome }), ...(replayed && { replayed }),
   };
   if (row.status === "error") {
     const { code = "internal", message = "", field, expected, retry } = row.error ?? {};
@@ -63,7 +63,7 @@ export function toToolResult(row: ToolCallRow, replayed = false): ToolResult {
       ...(field !== undefined && { field }), ...(expected !== undefined && { expected }), retry: retry as Retry, ...envelope,
     };
   }
-  const data = row.outcome === "unknown" ? uncertain(row) : row.output;
+  const data = row.status === "running" ? uncertain(row) : row.output;
   return { success: true, data, error: null, ...(row.serverId === MOCKED ? {} : mirrored(data)), ...envelope };
 }
 

@@ -25,7 +25,7 @@ export async function watchToolCalls(
   try {
     const start = after ?? (await platform.hub.head());
     const past = after === undefined ? undefined : await changesSince(platform, filter, after);
-    return follow(platform, principal, { sessionId, closed: session.status !== "active", start, past, changes });
+    return follow(platform, principal, { filter, closed: session.status !== "active", start, past, changes });
   } catch (error) {
     await changes.return?.();
     throw error;
@@ -33,25 +33,27 @@ export async function watchToolCalls(
 }
 
 interface Watch {
-  sessionId: string;
+  filter: { projectId: string; sessionId: string };
   closed: boolean;
   start: string;
-  /** Changes behind `after`; undefined for a watch that begins with the present. */
+  /** The first changes behind `after`; undefined for a watch that begins with the present. */
   past: Change[] | undefined;
   changes: AsyncIterableIterator<Change>;
 }
 
-async function* follow(platform: Platform, principal: Principal, { sessionId, closed, start, past, changes }: Watch): AsyncGenerator<Item> {
+async function* follow(platform: Platform, principal: Principal, { filter, closed, start, past, changes }: Watch): AsyncGenerator<Item> {
   try {
     let position = start;
     if (past === undefined) {
-      const { tool_calls } = await listToolCalls(platform, principal, { session_id: sessionId, limit: PAGE_LIMIT_MAX });
+      const { tool_calls } = await listToolCalls(platform, principal, { session_id: filter.sessionId, limit: PAGE_LIMIT_MAX });
       for (const call of tool_calls.toReversed()) yield { id: start, item: { cursor: start, tool_call: call } };
     }
-    for (const change of past ?? []) {
-      position = change.cursor;
-      if (change.topic === "tool_call") yield await itemOf(platform, principal, change);
-    }
+    // The outbox is read a part at a time: to its end, before what is heard live is told.
+    for (let part = past ?? []; part.length > 0; part = await platform.hub.since(filter, position))
+      for (const change of part) {
+        position = change.cursor;
+        if (change.topic === "tool_call") yield await itemOf(platform, principal, change);
+      }
     if (closed) return;
     for await (const change of changes) {
       if (!isBehind(change.cursor, position)) continue;

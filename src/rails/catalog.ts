@@ -26,7 +26,6 @@ const published: readonly CatalogEntry[] = [
   { id: "coordinadora", name: "Coordinadora", category: "logistics", country: "CO", authType: "api_key" },
   { id: "stripe", name: "Stripe", category: "payments", country: "US", authType: "api_key" },
   { id: "stripe-acp", name: "Stripe ACP", category: "payments", country: "US", authType: "api_key" },
-  { id: "mercado-pago", name: "Mercado Pago", category: "payments", country: "BR", authType: "api_key" },
   { id: "twilio", name: "Twilio", category: "messaging", country: "INTL", authType: "api_key" },
   { id: "correios", name: "Correios", category: "logistics", country: "BR", authType: "oauth" },
 ];

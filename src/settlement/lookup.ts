@@ -48,15 +48,19 @@ async function resolveUnknown(platform: Platform, row: ToolCallRow): Promise<boo
   if (row.outcome !== "unknown" || row.status !== "running") return true;
   const { asked, found } = await observe(platform, row);
   if (!asked) return false;
-  if (found) {
-    await acceptFound(platform, row, found);
-    return true;
-  }
-  const leftAt = row.calledAt.getTime();
+  if (found) await acceptFound(platform, row, found);
+  if (found) return true;
   // A request may still be on its way: not knowing it is believed only when it has had time to arrive.
-  if (platform.clock.now().getTime() - leftAt < platform.limits.notFoundBelievedAfterMs) return false;
-  await neverArrived(platform, row);
-  return true;
+  const leftAt = await lastDispatchAt(platform, row);
+  if (platform.clock.now().getTime() - leftAt.getTime() < platform.limits.notFoundBelievedAfterMs) return false;
+  return (await neverArrived(platform, row)) === "ended";
+}
+
+/** When the latest request of a call left: a call that recovery sent left long after it was made. */
+async function lastDispatchAt({ db }: Platform, row: ToolCallRow): Promise<Date> {
+  const [last] = await db.sql<{ startedAt: Date }[]>`
+    select started_at as "startedAt" from dispatches where project_id = ${row.projectId} and tool_call_id = ${row.id} order by attempt desc limit 1`;
+  return last?.startedAt ?? row.calledAt;
 }
 
 async function follow(platform: Platform, row: ToolCallRow): Promise<boolean> {
@@ -84,28 +88,34 @@ async function acceptFound(platform: Platform, row: ToolCallRow, found: Observat
     const call = { ...row, idempotencyKey: row.idempotencyKey!, provider: row.provider!, rail: row.rail! };
     const result = { id: found.ref, status: "pending", ...amountOf(row), ...(plainJson(found.result ?? {}) as object) };
     await tx`update tool_calls set outcome = 'accepted' where project_id = ${row.projectId} and id = ${row.id}`;
-    await recordAccepted(platform, tx, call, locked, { ref: found.ref, state: found.state, action: found.action, result }, now);
-    await settle(platform, tx, (await lockCall(tx, row.projectId, row.id))!, { key: `lookup:${found.state}:${found.action}`, provider: row.provider!, observation: found });
+    await recordAccepted(platform, tx, call, locked, { ref: found.ref, state: found.state, action: found.action, result, observation: found }, now);
   });
   platform.hub.wake();
 }
 
 const amountOf = (row: ToolCallRow) => (row.amountMinor === null ? {} : { amount: Number(row.amountMinor), currency: row.currency });
 
-/** The provider never had it: nothing happened, so the key and the intent are free for a repeat. */
-async function neverArrived(platform: Platform, row: ToolCallRow): Promise<void> {
+/**
+ * The provider says that it never had it: nothing happened, so the key and the intent are free for a repeat.
+ *
+ * returns  `contradicted` when a notification of its own has shown that it has: it lags behind itself, and is asked again
+ */
+async function neverArrived(platform: Platform, row: ToolCallRow): Promise<"ended" | "contradicted"> {
   const failure = new Failure("provider_unavailable", { provider: row.provider ?? "the provider", reason: "it never received the request" });
   const now = platform.clock.now();
-  await transaction(platform.db, async (tx) => {
+  const verdict = await transaction(platform.db, async (tx) => {
     const locked = await lockCall(tx, row.projectId, row.id);
-    if (!locked || locked.status !== "running") return;
+    if (!locked || locked.status !== "running") return "ended";
+    if (locked.state !== null) return "contradicted";
     await tx`update tool_calls set outcome = 'not_reached' where project_id = ${row.projectId} and id = ${row.id}`;
     await recordEnded(tx, row, { failure, gaveBack: true }, now);
     await platform.hub.record(tx, {
       orgId: row.orgId, projectId: row.projectId, topic: "tool_call", subject: row.id, sessionId: locked.sessionId, data: { outcome: "not_reached" }, at: now,
     });
+    return "ended";
   });
   platform.hub.wake();
+  return verdict;
 }
 
 function verbOf(row: ToolCallRow): ProviderVerb | undefined {

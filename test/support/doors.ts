@@ -50,8 +50,13 @@ export interface WireDoor extends TestDoor {
   address(sessionId: string): string;
 }
 
+export interface WatchOptions extends CallOptions {
+  /** Goes on behind this event as the door's own protocol says it, not as an argument. */
+  lastEventId?: string;
+}
+
 export interface StreamingDoor extends WireDoor {
-  watch(name: SubscriptionName, input: Json, options: CallOptions): Watch;
+  watch(name: SubscriptionName, input: Json, options: WatchOptions): Watch;
 }
 
 /** A stream as it is read in the background. */
@@ -175,7 +180,8 @@ function graphqlDoor(reach: Reach): StreamingDoor {
       const operation: AnyOperation = subscriptions[name];
       const client = createGraphqlSse({ url: `${reach.url}/graphql/stream`, headers: headersOf(options), fetchFn: fetchOf(reach), retryAttempts: 0 });
       return watch(async ({ item, end }) => {
-        const request = await requestOf(operation, input);
+        // GraphQL has no events to name, so an argument is its own way.
+        const request = await requestOf(operation, { ...input, ...(options.lastEventId !== undefined && { after: options.lastEventId }) });
         return client.subscribe<Json>(request, {
           next: ({ data, errors }) => (errors ? end(graphqlFailure(errors)) : item(back(operation, data!) as Json)),
           error: (error) => end(failed({ code: String(error) })),
@@ -308,7 +314,8 @@ function trpcDoor(reach: Reach): StreamingDoor {
     },
     watch: (name, input, options) =>
       watch(async ({ item, end }) => {
-        const subscription = clientOf(options).subscription(name, input, {
+        const { lastEventId } = options;
+        const subscription = clientOf(options).subscription(name, { ...input, ...(lastEventId !== undefined && { lastEventId }) }, {
           onData: (envelope) => {
             const { id, data } = envelope as { id: string; data: Json };
             item(data, id);
@@ -331,7 +338,7 @@ function trpcFailure(error: unknown): FailedOutcome {
 // REST
 
 function restDoor(reach: Reach): StreamingDoor {
-  function requestOf({ route, input: schema }: AnyOperation, input: Json, options: CallOptions, init: { signal?: AbortSignal; accept?: string } = {}): Request {
+  function requestOf({ route, input: schema }: AnyOperation, input: Json, options: WatchOptions, init: { signal?: AbortSignal; accept?: string } = {}): Request {
     const [method = "", template = ""] = route.split(" ");
     const rest = { ...input };
     const path = template.replace(/\{(\w+)\}/g, (_braces, name: string) => {
@@ -344,7 +351,7 @@ function restDoor(reach: Reach): StreamingDoor {
     const query = hasBody ? "" : new URLSearchParams(Object.entries(rest).map(([name, value]) => [name, String(value)])).toString();
     return new Request(`${reach.url}/v1${path}${query && `?${query}`}`, {
       method,
-      headers: { ...JSON_BODY, ...headersOf(options), ...(init.accept !== undefined && { accept: init.accept }) },
+      headers: { ...JSON_BODY, ...headersOf(options), ...(init.accept !== undefined && { accept: init.accept }), ...(options.lastEventId !== undefined && { "last-event-id": options.lastEventId }) },
       ...(hasBody && { body: JSON.stringify(rest) }),
       ...(init.signal && { signal: init.signal }),
     });

@@ -2,7 +2,7 @@
 import type { Sql } from "../../src/db/connect.ts";
 
 /** Lets nobody write to a table until the returned function is called; reading goes on. */
-export async function holdWrites(sql: Sql, table: "dispatches" | "settlement_events"): Promise<() => Promise<void>> {
+export async function holdWrites(sql: Sql, table: "dispatches" | "settlement_events" | "run_events"): Promise<() => Promise<void>> {
   let letGo: () => void = () => {};
   const until = new Promise<void>((resolve) => (letGo = resolve));
   let holding: Promise<unknown> = Promise.resolve();

@@ -8,7 +8,8 @@ import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import {
   NotReached, OutcomeUnknown, SetupMissing, Unanswered, type CallContext, type Fetch, type InboundMessage,
-  type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderVerb, type ProviderVerbs,
+  type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent, type ProviderVerb,
+  type ProviderVerbs,
 } from "../../providers/provider.ts";
 import { hostTwins, type RequestFaultKind, type TwinFault, type TwinHost } from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
@@ -32,6 +33,8 @@ export interface VerbSubject<Verb extends ProviderVerb> {
   settles?: { to: SettlementState; withinSteps?: number };
   /** False where the provider has no field for our reference, as its README says. Default true. */
   carriesReference?: boolean;
+  /** False where the provider can be asked only by its own id: without one a lookup throws. Default true. */
+  findsByReference?: boolean;
   /** What a repeated dispatch of this verb does, where it differs from the definition's `repeats`. */
   repeats?: ProviderDefinition["repeats"];
   /** False for verbs that only ask. Default: false for `quote` and `track`, true for the others. */
@@ -185,6 +188,11 @@ interface Dispatched {
   received: number;
   outcome?: Outcome<unknown>;
   error?: unknown;
+}
+
+interface Settled {
+  ref: string;
+  dispatched: Dispatched;
 }
 
 interface DispatchOptions {
@@ -412,9 +420,9 @@ function addActingChecks(add: AddCheck, { definition }: ConformanceSubject, subj
 }
 
 function addLookupChecks(add: AddCheck, subject: Named): void {
-  const { request } = subject;
+  const { request, findsByReference = true } = subject;
 
-  for (const kind of APPLIED) {
+  for (const kind of findsByReference ? APPLIED : []) {
     add(`after ${words(kind)} the lookup finds it by our reference`, async (world) => {
       const dispatched = await dispatch(world, subject, request, { fault: { kind } });
       const found = await lookup(world, subject, dispatched);
@@ -436,9 +444,16 @@ function addLookupChecks(add: AddCheck, subject: Named): void {
     expect(await lookup(world, subject, dispatched, ref), world.label).toMatchObject({ ref, state });
   });
 
-  add("a lookup of what was never sent finds nothing", async (world) => {
-    expect(await lookup(world, subject, { call: newCall(world), request: {} }), world.label).toBeUndefined();
-  });
+  if (findsByReference) {
+    add("a lookup of what was never sent finds nothing", async (world) => {
+      expect(await lookup(world, subject, { call: newCall(world), request: {} }), world.label).toBeUndefined();
+    });
+  } else {
+    add("a lookup without the provider's id throws, for it cannot say", async (world) => {
+      const dispatched = await dispatch(world, subject, request, { fault: { kind: "reset_after" } });
+      await expect(lookup(world, subject, dispatched), world.label).rejects.toThrow();
+    });
+  }
 
   for (const kind of ["down", "error_before", "html", "truncated", "rate_limited"] as const) {
     add(`under ${words(kind)} a lookup throws, for it cannot say`, async (world) => {
@@ -513,6 +528,7 @@ function addSettlementChecks(
       for (let step = 0; step < withinSteps; step++) await world.step();
       const final = { ref, state: to };
       expect(await lookup(world, subject, dispatched, ref), world.label).toMatchObject(final);
+      if (subject.findsByReference === false) return;
       expect(await lookup(world, subject, dispatched), `${world.label}: by reference`).toMatchObject(final);
     });
   }
@@ -525,17 +541,22 @@ function addSettlementChecks(
     if (fault) world.host.setFault(world.id, fault);
     for (let step = 0; step < withinSteps; step++) await world.step();
     expect(world.inbox.length, `${world.label}: webhooks that came`).toBeGreaterThan(0);
-    return { ref, reference: dispatched.call.reference };
+    return { ref, dispatched };
+  };
+  /** The states told of a dispatch. A message without a state makes the server ask, so what is told is what a lookup says. */
+  const statesTold = async (world: World, events: readonly ProviderEvent[], { ref, dispatched }: Settled) => {
+    const ours = events.filter((event) => event.ref === ref || event.reference === dispatched.call.reference);
+    return Promise.all(ours.map(async (event) =>
+      event.observation.state ?? (await lookup(world, subject, dispatched, event.ref))?.state));
   };
   const verify = (world: World, message: Arrived, secrets = [world.account.webhookSecret], now = message.at) =>
     scheme.verify(message, { secrets, settings: world.settings, now });
 
   add(`its webhooks verify, and one says ${to} of this very call`, async (world) => {
-    const { ref, reference } = await settle(world);
+    const settled = await settle(world);
     for (const message of world.inbox) expect(verify(world, message), world.label).toEqual({ ok: true });
     const events = world.inbox.flatMap((message) => scheme.read(message));
-    const ours = events.filter((event) => event.ref === ref || event.reference === reference);
-    expect(ours.map((event) => event.observation.state), `${world.label}: states told`).toContain(to);
+    expect(await statesTold(world, events, settled), `${world.label}: states told`).toContain(to);
     const ids = events.map((event) => event.eventId);
     expect([...new Set(ids)], `${world.label}: each event has its own id`).toEqual(ids);
   });
@@ -550,8 +571,7 @@ function addSettlementChecks(
     const dispatched = await dispatch(world, subject, subject.request, { fault: { kind: "webhook_first" } });
     const { ref } = expectAccepted(world, dispatched);
     const events = world.inbox.flatMap((message) => scheme.read(message));
-    const ours = events.filter((event) => event.ref === ref || event.reference === dispatched.call.reference);
-    expect(ours.map((event) => event.observation.state), `${world.label}: states told`).toContain(to);
+    expect(await statesTold(world, events, { ref, dispatched }), `${world.label}: states told`).toContain(to);
   });
 
   add("while a secret is rotated either one verifies", async (world) => {

@@ -12,12 +12,28 @@ create trigger ledger_transactions_append_only before update or delete on ledger
   for each row execute function refuse_change();
 create trigger settlement_events_append_only before update or delete on settlement_events
   for each row execute function refuse_change();
+create trigger ledger_entries_kept before truncate on ledger_entries for each statement execute function refuse_change();
+create trigger ledger_transactions_kept before truncate on ledger_transactions for each statement execute function refuse_change();
+create trigger settlement_events_kept before truncate on settlement_events for each statement execute function refuse_change();
 
 -- An entry has a positive amount; a mistake is corrected by a reversing transaction, never by a negative entry.
 alter table ledger_entries add constraint ledger_entries_amount check (amount_minor > 0);
 alter table ledger_entries add constraint ledger_entries_direction check (direction in ('debit', 'credit'));
 alter table ledger_entries add constraint ledger_entries_transaction
   foreign key (project_id, transaction_id) references ledger_transactions (project_id, id);
+
+-- Entries are written with their transaction and never added to it later, not even in balanced pairs.
+create function ledger_entry_belongs() returns trigger language plpgsql as $$
+begin
+  perform 1 from ledger_transactions t
+    where t.project_id = new.project_id and t.id = new.transaction_id and t.xmin = pg_current_xact_id()::xid;
+  if not found then
+    raise exception 'ledger transaction % is complete: its entries are append only', new.transaction_id using errcode = 'integrity_constraint_violation';
+  end if;
+  return new;
+end $$;
+
+create trigger ledger_entries_belong before insert on ledger_entries for each row execute function ledger_entry_belongs();
 
 -- A ledger transaction balances in every currency, and has entries, when its database transaction commits.
 create function check_ledger_transaction(project text, transaction text) returns void language plpgsql as $$

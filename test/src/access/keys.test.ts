@@ -59,6 +59,15 @@ test("the project header of another project is never ignored", async () => {
   expect(await app.call("keys.whoami", {}, { projectId: own.project.id })).toEqual(own);
 });
 
+test("a test key that was given to a live project opens nothing", async () => {
+  const key = newKey("test");
+  const [live] = await app.platform.db.sql`select org_id, project_id from api_keys where hash = ${hashKey(liveKey)}`;
+  await app.platform.db.sql`
+    insert into api_keys (org_id, project_id, id, name, prefix, hash, environment, scopes, created_at)
+    values (${live!["org_id"]}, ${live!["project_id"]}, 'key_2', 'k', 'csk_test_', ${hashKey(key)}, 'test', ${["*"]}, now())`;
+  await expect(app.call("sessions.create", { user_id: "u" }, { credential: key })).rejects.toMatchObject({ code: "project_environment_mismatch", http: 403 });
+});
+
 test("a service key works in the project it names, and must name one", async () => {
   const { project } = await app.call("keys.whoami", {});
   expect(await app.call("keys.whoami", {}, { credential: serviceKey, projectId: project.id })).toMatchObject({ project, key: { environment: "test" } });
@@ -70,4 +79,18 @@ test("a second start on the same database creates nothing and shows no key", asy
   const before = await app.platform.db.sql`select count(*)::int as keys from api_keys`;
   expect(await bootstrap(app.platform.db, { keys: { test: newKey("test") }, now: app.clock.now() })).toEqual({ testProjects: [] });
   expect(await app.platform.db.sql`select count(*)::int as keys from api_keys`).toEqual(before);
+});
+
+test("a later start states the unit of charges where none was stated, and never changes one", async () => {
+  const { bootstrap } = await import("../../../src/access/bootstrap.ts");
+  const unitOf = async (credential: string) => {
+    const [row] = await app.platform.db.sql`
+      select p.settings->>'chargeAmountUnit' as unit from projects p join api_keys k on k.project_id = p.id where k.hash = ${hashKey(credential)}`;
+    return row!["unit"] as string | null;
+  };
+  expect(await unitOf(liveKey)).toBeNull();
+  await bootstrap(app.platform.db, { keys: {}, chargeAmountUnit: "minor", now: app.clock.now() });
+  expect([await unitOf(liveKey), await unitOf(testKey)]).toEqual(["minor", "minor"]);
+  await bootstrap(app.platform.db, { keys: {}, chargeAmountUnit: "major", now: app.clock.now() });
+  expect([await unitOf(liveKey), await unitOf(testKey)]).toEqual(["minor", "minor"]);
 });

@@ -1,6 +1,7 @@
 /** `send` and `sendStream` over the whole server, answered by the offline planner through the real SDK. */
 import { expect, test } from "vitest";
 import { liveKey, startApp } from "../../support/app.ts";
+import { holdWrites, waitingForLocks } from "../../support/locks.ts";
 
 const app = await startApp();
 
@@ -43,6 +44,21 @@ test("a stream that was cut reads on from its cursor, without gap or repeat, and
   const rest = await events(session_id, "(ignored: this attaches)", cut.item.cursor);
   expect(rest).toEqual(told.slice(3));
   expect(app.twins!.requests("asaas").filter(({ method, path, body }) => method === "POST" && path === "/v3/payments" && body.includes("30"))).toHaveLength(1);
+});
+
+test("who reads on while a run ends is told its end", async () => {
+  const session_id = await app.session();
+  const { sql } = app.platform.db;
+  const stream = (await app.door.subscribe("sessions.sendStream", { session_id, message: "hello" }, app.context()))[Symbol.asyncIterator]();
+  let cursor = "";
+  for (let type = ""; type !== "assistant_text"; ) ({ type, cursor } = (await stream.next()).value!.item);
+  const release = await holdWrites(sql, "run_events");
+  const end = stream.next();
+  await expect.poll(() => waitingForLocks(sql)).toBe(1);
+  const readOn = events(session_id, "(ignored: this attaches)", cursor);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await release();
+  expect(await readOn).toEqual([(await end).value]);
 });
 
 test.each(["run_00000000000000000000000000.1", "nonsense", ""])("a cursor that is of no run of this session is refused (%s)", async (after) => {

@@ -46,9 +46,7 @@ test.each([
   expect(sent()).toBe(before + 1);
 });
 
-// `onlyShown` (src/execution/arguments.ts) drops `amount_unit` from what a model writes, although the message of amount_fraction
-// tells it to add that: the charge below is one of R$1.50.
-test.fails("a model that writes an amount in reais, and says so, charges reais", async () => {
+test("a model that writes an amount in reais, and says so, charges reais", async () => {
   const answer = await newRun()("codespar_charge", { ...mariaCharge, amount: 150, amount_unit: "major" });
   expect(answer).toMatchObject({ success: true, data: { amount: 15_000 } });
 });

@@ -94,6 +94,8 @@ test.each([
   await expect(app.call("sessions.create", { user_id: "u", mocks })).rejects.toMatchObject({ code });
 });
 
-test("a live key may not declare mocks, not even empty ones that would switch nothing on", async () => {
-  await expect(app.call("sessions.create", { user_id: "u", mocks: { codespar_pay: {} } }, { credential: liveKey })).rejects.toMatchObject({ code: "mocks_not_permitted", http: 403 });
+test("a live key may not declare mocks; a map without any declares none", async () => {
+  const create = (mocks: object) => app.call("sessions.create", { user_id: "u", mocks }, { credential: liveKey });
+  await expect(create({ codespar_pay: {} })).rejects.toMatchObject({ code: "mocks_not_permitted", http: 403 });
+  expect(await create({})).toMatchObject({ status: "active", environment: "live" });
 });
