@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { Json, operation } from "./operation.ts";
+import { Environment } from "./tool-calls.ts";
 
 /** How a connection proves itself. Source: facts C-31. */
 export const AuthType = z.enum(["api_key", "path_secret", "oauth", "cert", "hmac_signed", "jwt_ecdsa", "two_header", "http_basic", "none"])
@@ -95,15 +96,20 @@ export const listServerTools = operation({
   errors: ["server_not_found"],
 });
 
-const AuthField = z.object({
-  name: z.string().describe("The key it has in `secret`, or in `connection_metadata` where it is no secret."),
-  kind: z.enum(["api_key", "path_secret", "header", "cert", "setting"]).meta({ id: "AuthFieldKind", description: "`setting` belongs in `connection_metadata`, everything else in `secret`." }),
+const fieldShape = {
+  name: z.string(),
   label: z.string(),
   hint: z.string().nullable(),
-  secret: z.boolean(),
   required: z.boolean(),
+};
+
+const AuthField = z.object({
+  ...fieldShape,
+  kind: z.enum(["api_key", "path_secret", "header", "cert"]).meta({ id: "AuthFieldKind" }),
 }).meta({ id: "AuthField" });
 export type AuthField = z.output<typeof AuthField>;
+
+const AuthSetting = z.object(fieldShape).meta({ id: "AuthSetting" });
 
 export const serverAuthSchema = operation({
   name: "servers.authSchema",
@@ -116,10 +122,11 @@ export const serverAuthSchema = operation({
   output: z.object({
     server_id: z.string(),
     auth_type: AuthType,
-    environment: z.enum(["test", "live"]).describe("The key's own."),
+    environment: Environment,
     base_url: z.string().describe("Where the provider is reached in this environment."),
     oauth_authorize_url: z.string().nullable().describe("Null: connections are made with keys, or at the page that `connections.start` gives."),
-    fields: z.array(AuthField),
+    fields: z.array(AuthField).describe("What `secret` holds, each under its name."),
+    settings: z.array(AuthSetting).describe("What `connection_metadata` may hold: no secrets."),
   }).meta({ id: "AuthSchema" }),
   errors: ["server_not_found", "server_not_connectable"],
 });

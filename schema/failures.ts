@@ -41,8 +41,26 @@ export const failures = {
     `There is no project ${at.projectId} for this key.` },
   project_environment_mismatch: { http: 403, retry: "never", say: (at: At & { projectId: string; environment: string }) =>
     `Project ${at.projectId} is not a ${at.environment} project of this key. Drop the x-codespar-project header or use that project's key.` },
-  rate_limited: { http: 429, retry: "after", say: (at: At & { limit: number; windowSeconds: number }) =>
-    `More than ${at.limit} calls in ${at.windowSeconds} s with this key. Slow down; nothing was done and nothing is billed.` },
+  rate_limited: { http: 429, retry: "after", say: (at: At & { limit: number; windowSeconds: number; bucket?: string }) =>
+    `More than ${at.limit} ${at.bucket ?? "calls"} in ${at.windowSeconds} s with this key. Slow down; nothing was done and nothing is billed.` },
+
+  // Projects and keys
+  service_key_required: { http: 403, retry: "never", say: (_at: At) =>
+    "Only a service key may issue service keys." },
+  live_key_required: { http: 403, retry: "never", say: (_at: At) =>
+    "A test key may not make or change live projects. Use a live or a service key." },
+  key_not_found: { http: 404, retry: "never", say: (at: At & { keyId: string }) =>
+    `There is no API key ${at.keyId} in this project.` },
+  key_not_active: { http: 409, retry: "never", say: (at: At & { keyId: string; reason: string }) =>
+    `API key ${at.keyId} is ${at.reason}. Create a new one.` },
+  slug_invalid: { http: 400, retry: "never", say: (_at: At) =>
+    "`slug` must be 1 to 64 lowercase letters, digits, `_` or `-`." },
+  slug_reserved: { http: 400, retry: "never", say: (at: At & { slug: string }) =>
+    `The slug \`${at.slug}\` is reserved. Choose another one.` },
+  slug_conflict: { http: 409, retry: "never", say: (at: At & { slug: string }) =>
+    `Another project of this organization has the slug \`${at.slug}\`. Choose another one.` },
+  environment_immutable: { http: 400, retry: "never", say: (at: At & { projectId: string; environment: string }) =>
+    `Project ${at.projectId} is a ${at.environment} project and stays one. Create another project.` },
 
   // Sessions and tool calls
   session_not_found: { http: 404, retry: "never", say: (at: At & { sessionId: string }) =>
@@ -88,6 +106,16 @@ export const failures = {
   connection_setup_missing: { http: 424, retry: "ask_human", say: (at: At & { provider: string; missing: string }) =>
     `The ${at.provider} connection lacks \`${at.missing}\`. An operator must add it to the connection.` },
 
+  // Servers and connections to them
+  server_not_found: { http: 404, retry: "never", say: (at: At & { serverId: string }) =>
+    `There is no server ${at.serverId} in the catalogue. GET /v1/servers lists all of them.` },
+  server_not_connectable: { http: 422, retry: "never", say: (at: At & { serverId: string; reason: string }) =>
+    `${at.serverId} cannot be connected: ${at.reason}.` },
+  connection_not_active: { http: 409, retry: "never", say: (at: At & { connectionId: string; status: string }) =>
+    `Connection ${at.connectionId} is ${at.status}. Connect the server again.` },
+  provider_has_no_inbound_webhooks: { http: 400, retry: "never", say: (at: At & { serverId: string }) =>
+    `${at.serverId} sends no notifications, so there is no webhook secret to set.` },
+
   // Providers
   provider_declined: { http: 422, retry: "never", say: (at: At & { provider: string; reason: string }) =>
     `${at.provider} declined: ${at.reason}.` },
@@ -130,7 +158,7 @@ export const failures = {
   // Inbound notifications
   notification_rejected: { http: 401, retry: "never", say: (at: At & { problem: string }) => `Notification refused: ${at.problem}.` },
   connection_not_found: { http: 404, retry: "never", say: (at: At & { connectionId: string }) =>
-    `There is no connection ${at.connectionId} for this server.` },
+    `There is no connection ${at.connectionId} here.` },
 
   // Us
   shutting_down: { http: 503, retry: "same_key", say: (_at: At) => "The server is stopping. Repeat the call in a moment." },

@@ -1,8 +1,9 @@
 /** Every operation of the contract, by name. A new one is added here and nowhere else on the way to the surfaces. */
 import { send, sendStream } from "./agent.ts";
 import { sessionConnections } from "./connections.ts";
-import { whoami } from "./keys.ts";
+import { createApiKey, listApiKeys, revokeApiKey, rotateApiKey, whoami } from "./keys.ts";
 import { listLedgerTransactions, trialBalance } from "./ledger.ts";
+import { createProject, getProject, listProjects, updateProject } from "./projects.ts";
 import { listRails } from "./rails.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import { paymentStatus, verificationStatus, watchPayment, watchVerification } from "./settlement.ts";
@@ -24,6 +25,14 @@ export const operations = {
   "ledger.trialBalance": trialBalance,
   "ledger.transactions": listLedgerTransactions,
   "keys.whoami": whoami,
+  "keys.create": createApiKey,
+  "keys.list": listApiKeys,
+  "keys.revoke": revokeApiKey,
+  "keys.rotate": rotateApiKey,
+  "projects.create": createProject,
+  "projects.list": listProjects,
+  "projects.get": getProject,
+  "projects.update": updateProject,
 } as const;
 
 export const subscriptions = {

@@ -17,6 +17,8 @@ export const scopes = [
   "tools:execute",
   "tool-calls:read",
   "connections:read",
+  "connections:write",
+  "servers:read",
   "rails:read",
   "ledger:read",
   "keys:read",

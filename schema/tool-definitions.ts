@@ -2,6 +2,7 @@
  * The meta-tools as a model is shown them, in the shape of the Anthropic API. Every word here is paid for in every
  * request, so bounds, patterns and formats stay out: the door checks them and names the field that is wrong.
  */
+import type { z } from "zod";
 import { metaToolList } from "./meta-tools/index.ts";
 import type { MetaTool } from "./meta-tools/meta-tool.ts";
 import { readFields, type WireField, type WireSchema } from "./wire-schema.ts";
@@ -32,15 +33,15 @@ export interface ToolDefinition {
 /** The nine, in the order of the contract. Built once; callers do not change it. */
 export const toolDefinitions = (): readonly ToolDefinition[] => definitions;
 
-export function toolDefinition(tool: MetaTool): ToolDefinition {
-  const fields = readFields(tool.shown);
+export const toolDefinition = (tool: MetaTool): ToolDefinition =>
+  ({ name: tool.name, description: tool.description, input_schema: inputSchemaOf(tool.shown, tool.advertisedRequired) });
+
+/** The arguments of any tool, in the schema that every model and client can read. */
+export function inputSchemaOf(arguments_: z.ZodObject, alsoRequired: readonly string[] = []): ToolInputSchema {
+  const fields = readFields(arguments_);
   const required = requiredOf(fields);
-  for (const name of tool.advertisedRequired) if (!required.includes(name)) required.push(name);
-  return {
-    name: tool.name,
-    description: tool.description,
-    input_schema: { type: "object", properties: propertiesOf(fields, required), required },
-  };
+  for (const name of alsoRequired) if (!required.includes(name)) required.push(name);
+  return { type: "object", properties: propertiesOf(fields, required), required };
 }
 
 const requiredOf = (fields: readonly WireField[]): string[] =>

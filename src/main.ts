@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** `npm start`: reads the settings, starts the server, says what to try next, and drains on SIGTERM. */
 import { pino } from "pino";
 import { createServer, type Server } from "./server.ts";

@@ -86,7 +86,7 @@ async function markUnknown(platform: Platform, call: Abandoned): Promise<void> {
     if (!locked || locked.status !== "running" || locked.outcome !== null) return;
     await tx`update tool_calls set outcome = 'unknown', lease_until = null where project_id = ${call.projectId} and id = ${call.id}`;
     await tx`
-      update dispatches set outcome = 'unknown', error = 'the process died under it'
+      update dispatches set outcome = 'unknown', error = 'the process died under it', finished_at = ${platform.clock.now()}
       where project_id = ${call.projectId} and tool_call_id = ${call.id} and outcome is null`;
     await scheduleLookup(platform, tx, call, "unknown");
     await platform.hub.record(tx, {

@@ -56,11 +56,12 @@ async function resolveUnknown(platform: Platform, row: ToolCallRow): Promise<boo
   return (await neverArrived(platform, row)) === "ended";
 }
 
-/** When the latest request of a call left: a call that recovery sent left long after it was made. */
+/** By when the latest request of a call had left, if it left at all: when its attempt was given up. */
 async function lastDispatchAt({ db }: Platform, row: ToolCallRow): Promise<Date> {
-  const [last] = await db.sql<{ startedAt: Date }[]>`
-    select started_at as "startedAt" from dispatches where project_id = ${row.projectId} and tool_call_id = ${row.id} order by attempt desc limit 1`;
-  return last?.startedAt ?? row.calledAt;
+  const [last] = await db.sql<{ at: Date }[]>`
+    select coalesce(finished_at, started_at) as at from dispatches
+    where project_id = ${row.projectId} and tool_call_id = ${row.id} order by attempt desc limit 1`;
+  return last?.at ?? row.calledAt;
 }
 
 async function follow(platform: Platform, row: ToolCallRow): Promise<boolean> {

@@ -17,13 +17,16 @@ function watchesOf(name: SubscriptionName, input: Json, options: WatchOptions): 
   return watches;
 }
 
+/** Far more than a change takes to arrive, for a machine that has other things to do. */
+const PATIENCE = { timeout: 10_000 };
+
 const lengths = (watches: readonly Watch[]): number[] => watches.map(({ items }) => items.length);
 
 /** Lets time go by, second by second, and at each waits until every watch has read what the status says then. */
 async function watched(watches: readonly Watch[], seconds: number, read: () => Promise<{ status: string; events: unknown[] }>): Promise<void> {
   for (let second = 0; second <= seconds; second += 1) {
     const { status, events } = await read();
-    await expect.poll(() => watches.map(({ items }) => items.at(-1))).toMatchObject(watches.map(() => ({ status, events })));
+    await expect.poll(() => watches.map(({ items }) => items.at(-1)), PATIENCE).toMatchObject(watches.map(() => ({ status, events })));
     await app.pass(1_000);
   }
 }
@@ -79,7 +82,7 @@ describe("toolCalls.watch", () => {
 
   /** What happens in the session while it is watched, one change at a time. */
   async function happens(tenant: Tenant, { session_id, discover }: Awaited<ReturnType<typeof chargedSession>>, watches: readonly Watch[]): Promise<void> {
-    const reached = (count: number) => expect.poll(() => lengths(watches)).toEqual(watches.map(() => count));
+    const reached = (count: number) => expect.poll(() => lengths(watches), PATIENCE).toEqual(watches.map(() => count));
     await reached(1);
     await discover("ship a parcel");
     await reached(2);

@@ -1,0 +1,108 @@
+/** Projects: an organization's isolated environments, and what each has chosen for itself. */
+import { z } from "zod";
+import { AmountUnit } from "./money.ts";
+import { operation, pageInput, Timestamp } from "./operation.ts";
+import { Environment } from "./tool-calls.ts";
+
+export const SLUG_CHARS_MAX = 64;
+/** Slugs that mean something else wherever a slug may stand. */
+export const reservedSlugs: readonly string[] = ["default"];
+
+const NAME_CHARS_MAX = 128;
+const text = z.string().min(1).max(NAME_CHARS_MAX);
+
+/** The company a project acts for: what a request may leave out is taken from here. */
+export const Merchant = z.object({
+  name: text,
+  tax_id: z.string().regex(/^(\d{11}|\d{14})$/, "expected a CPF or CNPJ, digits only"),
+  city: text,
+  sender: z.object({
+    postal_code: text, name: text, document: text, phone: text, line_1: text, number: text, city: text, state: text,
+  }).meta({ id: "MerchantSender" }).describe("Where parcels leave from."),
+  default_service: z.object({ description: text, service_code: text }).meta({ id: "MerchantService" })
+    .describe("What an invoiced item is, unless it says so itself."),
+  default_parcel: z.object({ weight_g: z.int().min(1), width_cm: z.int().min(1), height_cm: z.int().min(1), length_cm: z.int().min(1) })
+    .meta({ id: "MerchantParcel" }).describe("What is shipped, unless the call says so."),
+}).meta({ id: "Merchant" });
+
+export const ProjectSettings = z.object({
+  charge_amount_unit: AmountUnit.nullable()
+    .describe("In which unit charges without `amount_unit` are written. Null: minor in test, and a refusal in live."),
+  failover_when_not_reached: z.boolean().describe("Whether the next provider is tried when nothing left this machine."),
+  merchant: Merchant.nullable(),
+}).meta({ id: "ProjectSettings" });
+export type ProjectSettings = z.output<typeof ProjectSettings>;
+
+export const Project = z.object({
+  id: z.string(),
+  org_id: z.string(),
+  name: z.string(),
+  slug: z.string(),
+  is_default: z.boolean().describe("Whether it is its organization's first choice in its environment."),
+  environment: Environment,
+  settings: ProjectSettings,
+  created_at: Timestamp,
+}).meta({ id: "Project" });
+export type Project = z.output<typeof Project>;
+
+const slug = z.string().describe(`Lowercase letters, digits, \`_\` and \`-\`, at most ${SLUG_CHARS_MAX}; unique in the organization.`);
+
+export const createProject = operation({
+  name: "projects.create",
+  field: "createProject",
+  summary: "Create a project. A test project has every sandbox provider connected.",
+  effect: "writes",
+  scope: "projects:write",
+  route: "POST /projects",
+  successStatus: 201,
+  input: z.object({
+    name: text,
+    slug,
+    environment: Environment.optional().describe("For good. Unless told, that of the project you act in."),
+  }),
+  output: Project,
+  errors: ["slug_invalid", "slug_reserved", "slug_conflict", "live_key_required"],
+});
+
+export const listProjects = operation({
+  name: "projects.list",
+  field: "projects",
+  summary: "Projects of your organization, newest first.",
+  effect: "reads",
+  scope: "projects:read",
+  route: "GET /projects",
+  input: z.object({ ...pageInput }),
+  output: z.object({ projects: z.array(Project), next_before: z.string().nullable() }).meta({ id: "ProjectPage" }),
+  errors: ["cursor_invalid"],
+});
+
+export const getProject = operation({
+  name: "projects.get",
+  field: "project",
+  summary: "One project of your organization.",
+  effect: "reads",
+  scope: "projects:read",
+  route: "GET /projects/{project_id}",
+  input: z.object({ project_id: z.string() }),
+  output: Project,
+  errors: ["project_not_found"],
+});
+
+export const updateProject = operation({
+  name: "projects.update",
+  field: "updateProject",
+  summary: "Change a project's name, slug or settings, or make it the default one. What is left out stays.",
+  effect: "writes",
+  scope: "projects:write",
+  route: "PATCH /projects/{project_id}",
+  input: z.object({
+    project_id: z.string(),
+    name: text.optional(),
+    slug: slug.optional(),
+    is_default: z.literal(true).optional().describe("Instead of the project that was it."),
+    environment: Environment.optional().describe("Cannot be changed; naming another one is refused."),
+    settings: ProjectSettings.partial().meta({ id: "ProjectSettingsChange" }).optional().describe("Settings to change; null unsets one."),
+  }),
+  output: Project,
+  errors: ["project_not_found", "slug_invalid", "slug_reserved", "slug_conflict", "environment_immutable", "live_key_required"],
+});
