@@ -22,7 +22,7 @@ export interface ModelOptions {
  * throws   Failure("anthropic_not_configured") for a client that is not offline and has no key
  */
 export async function createModelClient(
-  options: ModelOptions & { fetch?: typeof fetch | undefined; offline?: boolean | undefined },
+  options: ModelOptions & { fetch?: typeof globalThis.fetch | undefined; offline?: boolean | undefined },
 ): Promise<Anthropic> {
   const { apiKey, baseUrl, fetch } = options.offline ? offline() : options;
   if (!apiKey) throw new Failure("anthropic_not_configured", {});

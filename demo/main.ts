@@ -5,7 +5,7 @@
  *   npm run demo -- --json   one JSON summary instead of the show
  *   npm run demo -- --keep   leaves the server running and prints its URLs and key
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -47,6 +47,8 @@ const quiet: Screen = { title() {}, step() {}, say() {}, stream() {}, endStream(
 
 async function main(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "codespar-demo-"));
+  // As root PostgreSQL runs as another user, who must be able to walk in; what is inside is closed by its own modes.
+  await chmod(dataDir, 0o711);
   const key = newKey("test");
   const settings = readSettings({ PORT: "0", DATA_DIR: dataDir, BOOTSTRAP_TEST_KEY: key, LOG_LEVEL: "error" });
   const server = await createServer({ settings, log: pino({ level: settings.LOG_LEVEL }, process.stderr) });

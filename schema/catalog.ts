@@ -28,7 +28,7 @@ export const Server = z.object({
 }).meta({ id: "Server" });
 export type Server = z.output<typeof Server>;
 
-const Tool = z.object({
+export const Tool = z.object({
   name: z.string().describe("As `execute` takes it: `codespar_charge`, `asaas/create_payment`."),
   server: z.string(),
   description: z.string(),

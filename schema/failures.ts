@@ -45,10 +45,8 @@ export const failures = {
     `More than ${at.limit} ${at.bucket ?? "calls"} in ${at.windowSeconds} s with this key. Slow down; nothing was done and nothing is billed.` },
 
   // Projects and keys
-  service_key_required: { http: 403, retry: "never", say: (_at: At) =>
-    "Only a service key may issue service keys." },
-  live_key_required: { http: 403, retry: "never", say: (_at: At) =>
-    "A test key may not make or change live projects. Use a live or a service key." },
+  service_key_required: { http: 403, retry: "never", say: (at: At & { what: string }) =>
+    `Only a service key may ${at.what}.` },
   key_not_found: { http: 404, retry: "never", say: (at: At & { keyId: string }) =>
     `There is no API key ${at.keyId} in this project.` },
   key_not_active: { http: 409, retry: "never", say: (at: At & { keyId: string; reason: string }) =>
@@ -86,7 +84,7 @@ export const failures = {
   amount_fraction: { http: 422, retry: "never", say: (at: At & { amount: string }) =>
     `\`${at.field ?? "amount"}\` is ${at.amount}, but amounts are integers in minor units: R$150.00 is 15000. To write 150.00 instead, add amount_unit: "major".` },
   amount_unit_unset: { http: 422, retry: "ask_human", say: (at: At & { amount: string; asMinor: string; asMajor: string }) =>
-    `This live project has not said in which unit it writes charge amounts: ${at.amount} could be ${at.asMinor} (minor) or ${at.asMajor} (major). Add amount_unit to the call, or set CHARGE_AMOUNT_UNIT.` },
+    `This live project has not said in which unit it writes charge amounts: ${at.amount} could be ${at.asMinor} (minor) or ${at.asMajor} (major). Add amount_unit to the call, or set the project's charge_amount_unit.` },
   currency_unknown: { http: 422, retry: "never", say: (at: At & { currency: string }) =>
     `\`${at.field ?? "currency"}\` is ${at.currency}; ${at.expected ?? "expected a supported currency"}.` },
   tax_id_invalid: { http: 422, retry: "never", say: (at: At & { problem: string }) =>

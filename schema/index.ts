@@ -1,8 +1,12 @@
 /** Every operation of the contract, by name. A new one is added here and nowhere else on the way to the surfaces. */
 import { send, sendStream } from "./agent.ts";
-import { sessionConnections } from "./connections.ts";
+import { getServer, getTool, listServers, listServerTools, listTools, serverAuthSchema } from "./catalog.ts";
+import {
+  createConnection, listConnections, revokeConnection, sessionConnections, setConnectionWebhookSecret, startConnection, updateConnectionMetadata,
+} from "./connections.ts";
 import { createApiKey, listApiKeys, revokeApiKey, rotateApiKey, whoami } from "./keys.ts";
 import { listLedgerTransactions, trialBalance } from "./ledger.ts";
+import { sessionLogs, watchLogs } from "./logs.ts";
 import { createProject, getProject, listProjects, updateProject } from "./projects.ts";
 import { listRails } from "./rails.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
@@ -15,12 +19,25 @@ export const operations = {
   "sessions.list": listSessions,
   "sessions.close": closeSession,
   "sessions.connections": sessionConnections,
+  "sessions.logs": sessionLogs,
   "sessions.send": send,
+  "servers.list": listServers,
+  "servers.get": getServer,
+  "servers.tools": listServerTools,
+  "servers.authSchema": serverAuthSchema,
+  "tools.list": listTools,
+  "tools.get": getTool,
   "tools.execute": execute,
   "toolCalls.get": getToolCall,
   "toolCalls.list": listToolCalls,
   "payments.status": paymentStatus,
   "verifications.status": verificationStatus,
+  "connections.list": listConnections,
+  "connections.create": createConnection,
+  "connections.revoke": revokeConnection,
+  "connections.updateMetadata": updateConnectionMetadata,
+  "connections.setWebhookSecret": setConnectionWebhookSecret,
+  "connections.start": startConnection,
   "rails.list": listRails,
   "ledger.trialBalance": trialBalance,
   "ledger.transactions": listLedgerTransactions,
@@ -38,6 +55,7 @@ export const operations = {
 export const subscriptions = {
   "sessions.sendStream": sendStream,
   "toolCalls.watch": watchToolCalls,
+  "logs.watch": watchLogs,
   "payments.watch": watchPayment,
   "verifications.watch": watchVerification,
 } as const;

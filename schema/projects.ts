@@ -1,4 +1,7 @@
-/** Projects: an organization's isolated environments, and what each has chosen for itself. */
+/**
+ * Projects: an organization's isolated environments, and what each has chosen for itself. A project's own key minds that project
+ * and knows of no other; a service key administers all of an organization's.
+ */
 import { z } from "zod";
 import { AmountUnit } from "./money.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
@@ -50,7 +53,7 @@ const slug = z.string().describe(`Lowercase letters, digits, \`_\` and \`-\`, at
 export const createProject = operation({
   name: "projects.create",
   field: "createProject",
-  summary: "Create a project. A test project has every sandbox provider connected.",
+  summary: "Create a project, with a service key. A test project has every sandbox provider connected.",
   effect: "writes",
   scope: "projects:write",
   route: "POST /projects",
@@ -61,13 +64,13 @@ export const createProject = operation({
     environment: Environment.optional().describe("For good. Unless told, that of the project you act in."),
   }),
   output: Project,
-  errors: ["slug_invalid", "slug_reserved", "slug_conflict", "live_key_required"],
+  errors: ["service_key_required", "slug_invalid", "slug_reserved", "slug_conflict"],
 });
 
 export const listProjects = operation({
   name: "projects.list",
   field: "projects",
-  summary: "Projects of your organization, newest first.",
+  summary: "The key's own project; for a service key all of the organization's, newest first.",
   effect: "reads",
   scope: "projects:read",
   route: "GET /projects",
@@ -79,7 +82,7 @@ export const listProjects = operation({
 export const getProject = operation({
   name: "projects.get",
   field: "project",
-  summary: "One project of your organization.",
+  summary: "One project, and what it has chosen for itself.",
   effect: "reads",
   scope: "projects:read",
   route: "GET /projects/{project_id}",
@@ -91,7 +94,7 @@ export const getProject = operation({
 export const updateProject = operation({
   name: "projects.update",
   field: "updateProject",
-  summary: "Change a project's name, slug or settings, or make it the default one. What is left out stays.",
+  summary: "Change a project's name, slug or settings, or make it the default of its environment. What is left out stays.",
   effect: "writes",
   scope: "projects:write",
   route: "PATCH /projects/{project_id}",
@@ -99,10 +102,10 @@ export const updateProject = operation({
     project_id: z.string(),
     name: text.optional(),
     slug: slug.optional(),
-    is_default: z.literal(true).optional().describe("Instead of the project that was it."),
+    is_default: z.literal(true).optional().describe("Instead of the project that was it. For a service key."),
     environment: Environment.optional().describe("Cannot be changed; naming another one is refused."),
     settings: ProjectSettings.partial().meta({ id: "ProjectSettingsChange" }).optional().describe("Settings to change; null unsets one."),
   }),
   output: Project,
-  errors: ["project_not_found", "slug_invalid", "slug_reserved", "slug_conflict", "environment_immutable", "live_key_required"],
+  errors: ["project_not_found", "service_key_required", "slug_invalid", "slug_reserved", "slug_conflict", "environment_immutable"],
 });

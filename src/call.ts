@@ -1,13 +1,15 @@
 /**
- * The one door. Every surface and the agent come through here: authenticate, authorize, parse, run, encode. Nothing else decides
- * who may do what, and every answer is either the operation's output or a Failure.
+ * The one door. Every surface and the agent come through here: authenticate, limit, authorize, parse, run, encode. Nothing else
+ * decides who may do what, and every answer is either the operation's output or a Failure.
  */
 import { z } from "zod";
 import { asFailure, Failure } from "../schema/failures.ts";
 import { operations, subscriptions, type OperationName, type Operations, type SubscriptionName, type Subscriptions } from "../schema/index.ts";
 import type { AnyOperation, Domain } from "../schema/operation.ts";
 import type { Origin } from "../schema/tool-calls.ts";
+import { createKeyWatch, type WatchedKey } from "./access/key-watch.ts";
 import { authenticate, authorize, type Principal } from "./access/keys.ts";
+import { createRateLimits, type CallsPerMinute, type RateLimits } from "./access/rate-limits.ts";
 import type { CallerContext, Door, Streamed } from "./door.ts";
 import { argumentFailure } from "./execution/arguments.ts";
 import { handlers, streams } from "./handlers.ts";
@@ -30,12 +32,14 @@ export type Stream<Name extends SubscriptionName> = (
   platform: Platform, caller: Caller, input: Domain<Subscriptions[Name]["input"]>,
 ) => Promise<AsyncIterable<Streamed<Domain<Subscriptions[Name]["output"]>>>>;
 
-export function createDoor(platform: Platform): Door {
+export function createDoor(platform: Platform, callsPerMinute: CallsPerMinute): Door {
+  const limits = createRateLimits(platform, callsPerMinute);
+  const keys = createKeyWatch(platform);
   return {
     call: async (name, input, context) => {
       try {
         const operation = operations[name];
-        const { caller, parsed } = await enter(platform, operation, input, context);
+        const { caller, parsed } = await enter({ platform, limits }, operation, input, context);
         const result = await (handlers[name] as Handler<never>)(platform, caller, parsed as never);
         return z.encode(operation.output as z.ZodType, result) as never;
       } catch (error) {
@@ -44,19 +48,31 @@ export function createDoor(platform: Platform): Door {
     },
     subscribe: async (name, input, context) => {
       const operation = subscriptions[name];
+      let key: WatchedKey | undefined;
       try {
-        const { caller, parsed } = await enter(platform, operation, input, context);
-        const items = await (streams[name] as Stream<never>)(platform, caller, parsed as never);
-        return encoded(platform, name, operation.output, items, context) as never;
+        const { caller, parsed } = await enter({ platform, limits }, operation, input, context);
+        key = keys.watch(caller.principal.keyId);
+        const signal = caller.signal ? AbortSignal.any([caller.signal, key.refused]) : key.refused;
+        // A reader that leaves before it has begun to read leaves no other trace.
+        caller.signal?.addEventListener("abort", key.release, { once: true });
+        const items = await (streams[name] as Stream<never>)(platform, { ...caller, signal }, parsed as never);
+        return encoded(platform, operation, items, { context, key }) as never;
       } catch (error) {
+        key?.release();
         throw refusal(platform, name, context, error);
       }
     },
   };
 }
 
-async function enter(platform: Platform, operation: AnyOperation, input: unknown, context: CallerContext): Promise<{ caller: Caller; parsed: unknown }> {
-  const principal = await authenticate(platform.db, context.credential, context.projectId);
+async function enter(
+  { platform, limits }: { platform: Platform; limits: RateLimits },
+  operation: AnyOperation,
+  input: unknown,
+  context: CallerContext,
+): Promise<{ caller: Caller; parsed: unknown }> {
+  const principal = await authenticate(platform, context.credential, context.projectId);
+  await limits.count(principal, operation.effect, context.onQuota);
   authorize(principal, operation.scope);
   const { origin, idempotencyKey: headerKey, requestId, signal } = context;
   return { caller: { principal, origin, headerKey, requestId, signal }, parsed: parse(operation, input) };
@@ -83,12 +99,18 @@ function refusal(platform: Platform, name: string, { requestId }: CallerContext,
   return failure;
 }
 
+/** Ends with its items, or with a refusal once its key is no good any more. */
 async function* encoded<Item>(
-  platform: Platform, name: string, schema: z.ZodType, items: AsyncIterable<Streamed<Item>>, context: CallerContext,
+  platform: Platform, { name, output }: AnyOperation, items: AsyncIterable<Streamed<Item>>, { context, key }: { context: CallerContext; key: WatchedKey },
 ): AsyncGenerator<Streamed<unknown>> {
   try {
-    for await (const { id, item } of items) yield { id, item: z.encode(schema, item) };
+    for await (const { id, item } of items) yield { id, item: z.encode(output, item) };
+    if (key.refused.aborted) throw new Error("the key is no good any more");
   } catch (error) {
-    throw refusal(platform, name, context, error);
+    throw key.refused.aborted
+      ? new Failure("unauthorized", { problem: "This API key was revoked or has expired." })
+      : refusal(platform, name, context, error);
+  } finally {
+    key.release();
   }
 }

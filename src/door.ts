@@ -17,6 +17,15 @@ export interface CallerContext {
   requestId: string;
   /** Aborts when the caller goes away. */
   signal?: AbortSignal | undefined;
+  /** Is told, before the answer or the refusal, how many more calls the key has. */
+  onQuota?: ((quota: Quota) => void) | undefined;
+}
+
+/** What a key may still do in the present window, as this process knows it. */
+export interface Quota {
+  limit: number;
+  remaining: number;
+  resetSeconds: number;
 }
 
 /** One item of a stream. `id` is where to resume from: SSE sends it as the event id, tRPC as the tracked id. */

@@ -6,7 +6,8 @@ import { readSettings, SettingsError, type Settings } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 
 /** Secrets that a log line might carry in a field of this name, at any of the depths we log. */
-const REDACTED = ["authorization", "apiKey", "credentials", "token", "secret", "password"].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+const REDACTED = ["authorization", "apiKey", "credentials", "token", "secret", "password"]
+  .flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 /** From a signal to the exit, whatever happens: those who send signals kill after 10 s. */
 const STOP_MS_MAX = 9_500;
 
@@ -54,7 +55,8 @@ function startFailure(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-const showKey = (key: string) => process.stdout.write(`A test key, shown this once (it is kept as a hash):\n  ${key}\n\n`);
+const showKey = (key: string) =>
+  process.stdout.write(`A test key, shown this once (it is kept as a hash):\n  ${key}\n\n`);
 
 function greet(settings: Settings, url: string, madeKey: string | undefined): void {
   const key = madeKey ?? (settings.BOOTSTRAP_TEST_KEY ? "$BOOTSTRAP_TEST_KEY" : "csk_test_…");

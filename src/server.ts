@@ -15,6 +15,7 @@ import { bootstrap } from "./access/bootstrap.ts";
 import { endLostRuns } from "./agents/runs.ts";
 import { createDoor } from "./call.ts";
 import { masterKeyIn } from "./connections/master-key.ts";
+import { answerConnectPage } from "./connections/page.ts";
 import { connectTwins } from "./connections/sandbox.ts";
 import { createVault, type Vault } from "./connections/vault.ts";
 import { openDatabase, type Database } from "./db/connect.ts";
@@ -106,7 +107,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
   jobs.handle("notification", (job) => applyNotification(platform, job));
   jobs.handle("twin", async ({ payload }: { payload: TwinStepJob }) => twins?.run(payload.twin, payload.step as TwinStep));
 
-  const door = createDoor(platform);
+  const door = createDoor(platform, { writes: settings.RATE_LIMIT_WRITES_PER_MINUTE, reads: settings.RATE_LIMIT_READS_PER_MINUTE });
   const stop = { watches: new AbortController(), sends: new AbortController() };
   const surface = {
     door, contextOf: directCallerOf, stop: { watches: stop.watches.signal, sends: stop.sends.signal },
@@ -117,6 +118,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
     trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
+    connectPage: (request, token) => answerConnectPage(platform, request, token),
     ready: () => readiness(db),
   });
 

@@ -9,6 +9,14 @@ const key = (kind: keyof typeof keyPrefixes) =>
 const bound = (example: string, what: string, fallback: number, most: number) =>
   ({ example, schema: z.coerce.number(`a whole number of ${what}, 1 to ${most}`).int().min(1).max(most).default(fallback) });
 
+/** Far below what a counter in the database holds, ten times over for a service key. */
+const CALLS_PER_MINUTE_MAX = 10_000_000;
+
+const callsPerMinute = (example: string, fallback: number) => ({
+  example,
+  schema: z.coerce.number(`a whole number of calls, 0 (no limit) to ${CALLS_PER_MINUTE_MAX}`).int().min(0).max(CALLS_PER_MINUTE_MAX).default(fallback),
+});
+
 /** What each setting is, what it must be, and an example. The README's table is this, for people. */
 const settings = {
   PORT: {
@@ -35,6 +43,8 @@ const settings = {
   BOOTSTRAP_TEST_KEY: { example: `${keyPrefixes.test}0123456789abcdef`, schema: key("test").optional() },
   BOOTSTRAP_LIVE_KEY: { example: `${keyPrefixes.live}0123456789abcdef`, schema: key("live").optional() },
   BOOTSTRAP_SERVICE_KEY: { example: `${keyPrefixes.service}0123456789abcdef`, schema: key("service").optional() },
+  RATE_LIMIT_WRITES_PER_MINUTE: callsPerMinute("1000", 1_000),
+  RATE_LIMIT_READS_PER_MINUTE: callsPerMinute("6000", 6_000),
   CORS_ORIGINS: {
     example: "https://shop.example.com,http://localhost:5173",
     schema: z.string().default("").transform((text) => text.split(",").map((origin) => origin.trim()).filter(Boolean)),

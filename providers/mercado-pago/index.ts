@@ -1,18 +1,18 @@
 /**
- * Mercado Pago: Pix in (payments) and Pix out (Payouts, once "Money Out"), BRL. Reference: Mercado Pago Developers Brazil,
- * "Create payment", "Get payment", "Search payments", "Create transaction via Pix", "Get information about a
- * transaction", the Money Out guides and the webhook guides, read 2026-11-20.
- * Quirks: `X-Idempotency-Key` is mandatory and replays; a payer's e-mail is required; webhooks carry an id and no state;
- * a payout cannot be searched by our reference; test or live is the token's own property, the host is one.
+ * Mercado Pago: Pix in (payments) and Pix out (Payouts, once "Money Out"), BRL. Reference: Mercado Pago Developers
+ * Brazil, "Create payment", "Get payment", "Create transaction via Pix", "Get information about a transaction", and the
+ * guides to Money Out and to webhooks, read 2026-11-20.
+ * Quirks: `X-Idempotency-Key` is mandatory and replays; a payer's e-mail is required; a webhook carries an id and no
+ * state; a payout cannot be searched by our reference; test or live is the token's own property, the host is one.
  */
 import { createPrivateKey, sign, type KeyObject } from "node:crypto";
 import type { z } from "zod";
-import { parseTaxId, type Parsed } from "../../schema/documents.ts";
+import { parseTaxId } from "../../schema/documents.ts";
 import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge.ts";
 import type { PayoutRequest, PayoutResult } from "../../schema/meta-tools/pay.ts";
 import { toDecimal } from "../../schema/money.ts";
 import { parsePixKey, type PixKeyKind } from "../../schema/pix/keys.ts";
-import { httpClient, type HttpClient, type HttpOptions } from "../http.ts";
+import { httpClient, type HttpClient } from "../http.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type Fetch,
   type LookupSubject, type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
@@ -30,7 +30,10 @@ export const mercadoPago: ProviderDefinition = {
   authType: "api_key",
   hosts: { live: "https://api.mercadopago.com", test: "https://api.mercadopago.com" },
   credentials: [
-    { name: "access_token", label: "Access token", secret: true, required: true, hint: "Suas integrações > Credenciais" },
+    {
+      name: "access_token", label: "Access token", secret: true, required: true,
+      hint: "Suas integrações > Credenciais; one that begins with TEST- makes it a test connection",
+    },
     {
       name: "signing_key", label: "Signing key for payouts", secret: true, required: false,
       hint: "Live payouts need it: an Ed25519 private key in PEM, whose public key Mercado Pago has",
@@ -84,14 +87,13 @@ function connect({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fe
 }
 
 /** Only payouts are signed, and only live ones. */
-const payoutHeaders = (isTest: boolean, pem: string | undefined): HttpOptions["sign"] => ({ url, body }): Headers => {
-  if (url.pathname !== `${INTENTS}/process`) return {};
-  if (isTest) return { "x-test-token": "true", "x-enforce-signature": "false" };
-  const signature = sign(null, Buffer.from(body), signingKey(pem)).toString("base64");
-  return { "x-enforce-signature": "true", "x-signature": signature };
-};
-
-type Headers = Record<string, string>;
+const payoutHeaders = (isTest: boolean, pem: string | undefined) =>
+  ({ url, body }: { url: URL; body: string }): Record<string, string> => {
+    if (url.pathname !== `${INTENTS}/process`) return {};
+    if (isTest) return { "x-test-token": "true", "x-enforce-signature": "false" };
+    const signature = sign(null, Buffer.from(body), signingKey(pem)).toString("base64");
+    return { "x-enforce-signature": "true", "x-signature": signature };
+  };
 
 /** A key that cannot be read is as good as none; why it cannot be is not told, for the reason may quote it. */
 function signingKey(pem: string | undefined): KeyObject {
@@ -108,8 +110,8 @@ function signingKey(pem: string | undefined): KeyObject {
 async function charge(
   { http, isTest }: Connected, request: ChargeRequest, call: CallContext,
 ): Promise<Outcome<ChargeResult>> {
-  const { amount, currency, method, description, buyer, due_date: dueDate } = request;
-  if (method !== "pix") return refuse("not_permitted", "method", `a charge by ${method} is not served through Mercado Pago`);
+  const { amount, currency, method, buyer } = request;
+  if (method !== "pix") return refuse("not_permitted", "method", `a charge by ${method} is ${NOT_SERVED}`);
   const unpayable = refuseAmount({ amount, currency });
   if (unpayable) return unpayable;
   const email = buyer.email ?? (isTest ? SYNTHETIC_EMAIL : undefined);
@@ -117,21 +119,7 @@ async function charge(
   const document = buyer.document === undefined ? undefined : taxId(buyer.document, isTest);
   if (document && !document.ok) return refuse("invalid_request", "buyer.document", document.reason);
 
-  const [first_name, ...others] = buyer.name.trim().split(/\s+/);
-  const body = {
-    transaction_amount: toValue(amount),
-    description,
-    payment_method_id: "pix",
-    external_reference: call.reference,
-    // The end of that day in São Paulo, which has kept UTC-3 all year since 2019 (Decreto 9.772/2019).
-    date_of_expiration: dueDate && `${dueDate}T23:59:59.000-03:00`,
-    payer: {
-      email,
-      first_name,
-      last_name: others.join(" ") || undefined,
-      identification: document && identificationOf(document),
-    },
-  };
+  const body = toPayment({ ...request, buyer: { ...buyer, email } }, document && identificationOf(document), call);
   const payment = await orDeclined(() => http.act(once(PAYMENTS, body, call), Payment, call));
   if ("outcome" in payment) return payment;
 
@@ -141,6 +129,22 @@ async function charge(
   const { ref, state, action } = observation;
   const result = { id: ref, status: "pending" as const, amount, currency, method, ...instructions(payment) };
   return { outcome: "accepted", ref, state, action, result };
+}
+
+function toPayment(
+  { amount, description, buyer, due_date: dueDate }: ChargeRequest, identification: Identification | undefined,
+  call: CallContext,
+): object {
+  const [first_name, ...others] = buyer.name.trim().split(/\s+/);
+  return {
+    transaction_amount: toValue(amount),
+    description,
+    payment_method_id: "pix",
+    external_reference: call.reference,
+    // The end of that day in São Paulo, which has kept UTC-3 all year since 2019 (Decreto 9.772/2019).
+    date_of_expiration: dueDate && `${dueDate}T23:59:59.000-03:00`,
+    payer: { email: buyer.email, first_name, last_name: others.join(" ") || undefined, identification },
+  };
 }
 
 /** What the buyer pays with. */
@@ -190,41 +194,18 @@ async function payout(
   { http, isTest, settings }: Connected, request: PayoutRequest, call: CallContext,
 ): Promise<Outcome<PayoutResult>> {
   const { amount, currency, method, recipient, copia_e_cola: code } = request;
-  if (method !== "pix") return refuse("not_permitted", "method", `a payout by ${method} is not served through Mercado Pago`);
+  if (method !== "pix") return refuse("not_permitted", "method", `a payout by ${method} is ${NOT_SERVED}`);
   if (code) return refuse("not_permitted", "copia_e_cola", `${KEYS_ONLY}; send recipient.pix_key`);
   if (amount === undefined) return refuse("invalid_request", "amount", "a payout needs an amount");
   const unpayable = refuseAmount({ amount, currency });
   if (unpayable) return unpayable;
-  if (!recipient && !isTest) return refuse("invalid_request", "recipient", "a payout needs a recipient with a pix_key");
-  const written = recipient ? recipient.pix_key : SYNTHETIC_PAYEE;
-  if (!written) return refuse("invalid_request", "recipient.pix_key", KEYS_ONLY);
-  const key = parsePixKey(written);
-  if (!key.ok) return refuse("invalid_request", "recipient.pix_key", key.reason);
-  const holder = holderOf(key, recipient?.document, isTest);
-  if (!holder) return refuse("invalid_request", "recipient.document", "Mercado Pago needs the CPF or CNPJ of the key's holder");
-  if (!holder.ok) return refuse("invalid_request", "recipient.document", holder.reason);
+  const payee = payeeOf(recipient, isTest);
+  if ("outcome" in payee) return payee;
   // Without it a payout whose answer is lost could never be found: there is no search, only what a notification tells.
   const notificationUrl = settings["notification_url"];
   if (!notificationUrl) throw new SetupMissing("notification_url");
 
-  const value = toValue(amount);
-  const body = {
-    external_reference: call.reference,
-    point_of_interaction: { type: "PSP_TRANSFER" },
-    seller_configuration: { notification_info: { notification_url: notificationUrl } },
-    transaction: {
-      from: { accounts: [{ amount: value }] },
-      to: {
-        accounts: [{
-          type: "current",
-          amount: value,
-          chave: { type: chaveTypes[key.kind], value: key.value },
-          owner: { identification: identificationOf(holder) },
-        }],
-      },
-      total_amount: value,
-    },
-  };
+  const body = toTransaction({ value: toValue(amount), ...payee, notificationUrl }, call);
   const intent = await orDeclined(() => http.act(once(`${INTENTS}/process`, body, call), Intent, call));
   if ("outcome" in intent) return intent;
 
@@ -232,20 +213,48 @@ async function payout(
   const over = asDeclined(observation);
   if (over) return over;
   const { ref, state, action } = observation;
-  const result = { ...payoutResult(observation), amount, currency, method, recipient: key.value };
+  const result = { ...payoutResult(observation), amount, currency, method, recipient: payee.chave.value };
   return { outcome: "accepted", ref, state, action, result };
 }
 
 const KEYS_ONLY = "payouts through Mercado Pago go to a Pix key";
 
-/** A tax id that is a key is its holder's own. */
-function holderOf(key: Parsed<PixKeyKind>, document: string | undefined, isTest: boolean): Holder | undefined {
-  if (key.ok && (key.kind === "cpf" || key.kind === "cnpj")) return { ...key, kind: key.kind };
-  const known = document ?? (isTest ? SYNTHETIC_HOLDER : undefined);
-  return known === undefined ? undefined : taxId(known, isTest);
+interface Payee {
+  chave: { type: string; value: string };
+  identification: Identification;
 }
 
-type Holder = ReturnType<typeof parseTaxId>;
+function payeeOf(recipient: PayoutRequest["recipient"], isTest: boolean): Payee | Declined {
+  if (!recipient && !isTest) return refuse("invalid_request", "recipient", "a payout needs a recipient with a pix_key");
+  const written = recipient ? recipient.pix_key : SYNTHETIC_PAYEE;
+  if (!written) return refuse("invalid_request", "recipient.pix_key", KEYS_ONLY);
+  const key = parsePixKey(written);
+  if (!key.ok) return refuse("invalid_request", "recipient.pix_key", key.reason);
+  const chave = { type: chaveTypes[key.kind], value: key.value };
+  // A tax id that is a key is its holder's own.
+  if (key.kind === "cpf" || key.kind === "cnpj") return { chave, identification: identificationOf(key) };
+  const document = recipient?.document ?? (isTest ? SYNTHETIC_HOLDER : undefined);
+  if (!document) return refuse("invalid_request", "recipient.document", "Mercado Pago needs the holder's CPF or CNPJ");
+  const holder = taxId(document, isTest);
+  if (!holder.ok) return refuse("invalid_request", "recipient.document", holder.reason);
+  return { chave, identification: identificationOf(holder) };
+}
+
+function toTransaction(
+  { value, chave, identification, notificationUrl }: Payee & { value: number; notificationUrl: string },
+  call: CallContext,
+): object {
+  return {
+    external_reference: call.reference,
+    point_of_interaction: { type: "PSP_TRANSFER" },
+    seller_configuration: { notification_info: { notification_url: notificationUrl } },
+    transaction: {
+      from: { accounts: [{ amount: value }] },
+      to: { accounts: [{ type: "current", amount: value, chave, owner: { identification } }] },
+      total_amount: value,
+    },
+  };
+}
 
 const payoutResult = ({ ref, state, endToEndId }: Observation) =>
   ({ id: ref, status: state, settled: state === "succeeded", end_to_end_id: endToEndId });
@@ -257,7 +266,9 @@ async function lookupIntent(
   const id = ref ?? told;
   if (id === undefined) throw new Unanswered("mercado-pago: a payout cannot be searched by our reference");
   const intent = await byId(http, { path: INTENTS, id, answer: Intent }, call);
-  if (intent?.external_reference !== reference) throw new Unanswered("mercado-pago: it does not know its own transaction");
+  if (intent?.external_reference !== reference) {
+    throw new Unanswered("mercado-pago: it does not know its own transaction");
+  }
   const observation = observeIntent(intent);
   return { ...observation, result: payoutResult(observation) };
 }
@@ -274,13 +285,20 @@ async function referenceOf(
   return found?.external_reference ?? undefined;
 }
 
+const NOT_SERVED = "not served through Mercado Pago";
+
 /** The reference names the effect to them too: repeated, it gives the first answer again. */
 const once = (path: string, body: object, call: CallContext) =>
   ({ method: "POST", path, headers: { "x-idempotency-key": call.reference }, body }) as const;
 
 const taxId = (document: string, isTest: boolean) => parseTaxId(document, { environment: isTest ? "test" : "live" });
 
-const identificationOf = ({ kind, value }: { kind: string; value: string }) =>
+interface Identification {
+  type: string;
+  number: string;
+}
+
+const identificationOf = ({ kind, value }: { kind: string; value: string }): Identification =>
   ({ type: kind.toUpperCase(), number: value });
 
 /** Fifteen digits: the most that a JSON number carries exactly. */
@@ -294,7 +312,7 @@ function refuseAmount({ amount, currency }: { amount: bigint; currency: string }
   return refuse("invalid_request", "amount", `Mercado Pago takes at most ${VALUE_MINOR_MAX} centavos`);
 }
 
-/** Sends what may be refused; a refusal is an answer. A failed dependency of theirs is none: it may have been reached. */
+/** Sends what may be refused; a refusal is an answer. That a dependency of theirs failed is none: it may have acted. */
 async function orDeclined<Value>(send: () => Promise<Value>): Promise<Value | Declined> {
   try {
     return await send();

@@ -1,6 +1,6 @@
 /**
- * Mercado Pago's webhooks: a type and an id, signed. `POST ?data.id=…&type=payment` with `{id, type, action, data: {id}}`;
- * what became of the object must be asked for.
+ * Mercado Pago's webhooks: a type and an id, signed. `POST ?data.id=…&type=payment` with `{id, type, action,
+ * data: {id}}`; what became of the object must be asked for.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
@@ -12,8 +12,8 @@ type Verdict = ReturnType<NotificationScheme["verify"]>;
 const WINDOW_MS = 5 * 60_000;
 
 /**
- * `x-signature: ts=<unix>,v1=<hex>`: HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, absent parts left
- * out. It covers no byte of the body, so the id in the body must be the one that is signed.
+ * `x-signature: ts=<unix>,v1=<hex>`: HMAC-SHA256 of `id:<data.id>;request-id:<x-request-id>;ts:<ts>;`, absent parts
+ * left out. It covers no byte of the body, so the id in the body must be the one that is signed.
  */
 export function verify(message: InboundMessage, { secrets, now }: { secrets: readonly string[]; now: Date }): Verdict {
   const header = message.headers.get("x-signature");
@@ -21,7 +21,8 @@ export function verify(message: InboundMessage, { secrets, now }: { secrets: rea
   const [, ts] = /(?:^|,)\s*ts=(\d{1,15})\s*(?:,|$)/.exec(header) ?? [];
   const [, v1] = /(?:^|,)\s*v1=([0-9a-f]{64})\s*(?:,|$)/i.exec(header) ?? [];
   if (!ts || !v1) return no("x-signature is not ts=<unix>,v1=<hex>");
-  if (Math.abs(now.getTime() - millisecondsOf(ts)) > WINDOW_MS) return no("x-signature is not of the last five minutes");
+  const isFresh = Math.abs(now.getTime() - millisecondsOf(ts)) <= WINDOW_MS;
+  if (!isFresh) return no("x-signature is not of the last five minutes");
   const signedId = message.url.searchParams.get("data.id");
   const told = read(message)[0]?.ref;
   if (told !== undefined && told.toLowerCase() !== signedId?.toLowerCase()) return no("the body has another data.id");
@@ -57,7 +58,7 @@ export function read({ body }: InboundMessage): ProviderEvent[] {
   const { data: notification } = Notification.safeParse(jsonOf(body));
   if (!notification) return [];
   const { id, type, data: { id: ref } } = notification;
-  const action = notification.action ?? `${type}.updated`;
+  const action = notification.action?.startsWith(`${type}.`) ? notification.action : `${type}.updated`;
   return [{ eventId: id ?? `${action}:${ref}`, ref, observation: { ref, action } }];
 }
 

@@ -1,6 +1,7 @@
 /**
  * The stand-in for Mercado Pago: Pix payments with their codes, a search, refunds, and transactions that send money to
- * Pix keys; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in README.md.
+ * Pix keys; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in
+ * README.md.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
 import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
@@ -148,7 +149,10 @@ class MercadoPagoTwin implements Twin {
   }
 
   readonly #routes: { method: string; pattern: RegExp; handle: (call: Call) => Promise<Answer> }[] = [
-    { method: "POST", pattern: /^\/v1\/payments$/, handle: (call) => this.#once(call, () => this.#createPayment(call)) },
+    {
+      method: "POST", pattern: /^\/v1\/payments$/,
+      handle: (call) => this.#once(call, () => this.#createPayment(call)),
+    },
     { method: "GET", pattern: /^\/v1\/payments\/search$/, handle: (call) => this.#search(call) },
     { method: "GET", pattern: /^\/v1\/payments\/(\d+)$/, handle: (call) => this.#show("payment", call) },
     {
@@ -232,7 +236,7 @@ class MercadoPagoTwin implements Twin {
     const wanted = amount === undefined ? unrefunded(paid) : centsOf(amount);
     const isPossible = (stored: Stored) =>
       stored.status === "approved" && wanted !== undefined && wanted <= unrefunded(stored);
-    if (!isPossible(paid)) throw new Refused(400, "The action requested is not valid for the current payment state", 2063);
+    if (!isPossible(paid)) throw new Refused(400, "The action is not valid for the current payment state", 2063);
     const now = this.#nowMs();
     const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
       isPossible(stored) ? withRefund(stored, wanted!, now) : stored);

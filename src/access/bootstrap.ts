@@ -2,8 +2,8 @@
 import { newId } from "../../schema/ids.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import { transaction, type Database, type TransactionSql } from "../db/connect.ts";
-import { hashKey, newKey, shownPrefix } from "./keys.ts";
-import { sandboxMerchant, type ProjectSettings } from "./projects.ts";
+import { insertKey, newKey } from "./keys.ts";
+import { insertProject, sandboxMerchant, type ProjectSettings } from "./projects.ts";
 
 export interface BootstrapKeys {
   test?: string | undefined;
@@ -23,7 +23,8 @@ const BOOTSTRAP_LOCK = 72_001;
 
 /**
  * Creates the first organization when there is none. Given keys are created with it; without them a test key is made.
- * On a database that has one already it only states the unit of charges where none was stated, whatever keys are given.
+ * On a database that has one already it only states the unit of charges where none was stated, and adds a service key that it
+ * never knew: the operator's way in. One that was revoked stays so, and no other key is added.
  */
 export async function bootstrap(
   db: Database,
@@ -31,8 +32,9 @@ export async function bootstrap(
 ): Promise<BootstrapResult> {
   return transaction(db, async (tx) => {
     await tx`select pg_advisory_xact_lock(${BOOTSTRAP_LOCK})`;
-    const [existing] = await tx`select 1 from organizations limit 1`;
+    const [existing] = await tx<{ id: string }[]>`select id from organizations order by id limit 1`;
     if (!existing) return createFirst(tx, options);
+    if (options.keys.service) await addServiceKey(tx, { orgId: existing.id, key: options.keys.service, now: options.now });
     if (options.chargeAmountUnit) await stateUnit(tx, options.chargeAmountUnit);
     return { testProjects: [] };
   });
@@ -57,9 +59,9 @@ async function createFirst(
 
   const madeKey = keys.test || keys.live || keys.service ? undefined : newKey("test");
   const testKey = keys.test ?? madeKey;
-  if (testKey) await createKey(tx, { orgId, projectId: test, environment: "test", key: testKey, name: "First test key", now });
-  if (keys.live) await createKey(tx, { orgId, projectId: live, environment: "live", key: keys.live, name: "First live key", now });
-  if (keys.service) await createKey(tx, { orgId, projectId: null, environment: null, key: keys.service, name: "Service key", now });
+  if (testKey) await addProjectKey(tx, { orgId, projectId: test, environment: "test", key: testKey, name: "First test key", now });
+  if (keys.live) await addProjectKey(tx, { orgId, projectId: live, environment: "live", key: keys.live, name: "First live key", now });
+  if (keys.service) await addServiceKey(tx, { orgId, key: keys.service, now });
   return { testProjects: [{ orgId, projectId: test }], ...(madeKey && { madeKey }) };
 }
 
@@ -68,19 +70,14 @@ async function createProject(
   project: { orgId: string; environment: Environment; settings: ProjectSettings; now: Date },
 ): Promise<string> {
   const id = newId("project", project.now);
-  await tx`
-    insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
-    values (${project.orgId}, ${id}, ${`Default (${project.environment})`}, ${project.environment}, ${project.environment}, true,
-            ${tx.json(project.settings as never)}, ${project.now})`;
+  await insertProject(tx, { ...project, id, name: `Default (${project.environment})`, slug: project.environment });
   return id;
 }
 
-async function createKey(
+const addProjectKey = (
   tx: TransactionSql,
-  row: { orgId: string; projectId: string | null; environment: Environment | null; key: string; name: string; now: Date },
-): Promise<void> {
-  await tx`
-    insert into api_keys (org_id, project_id, id, name, prefix, hash, environment, scopes, created_at)
-    values (${row.orgId}, ${row.projectId}, ${newId("apiKey", row.now)}, ${row.name}, ${shownPrefix(row.key)}, ${hashKey(row.key)},
-            ${row.environment}, ${["*"]}, ${row.now})`;
-}
+  row: { orgId: string; projectId: string; environment: Environment; key: string; name: string; now: Date },
+) => insertKey(tx, { ...row, scopes: ["*"] });
+
+const addServiceKey = (tx: TransactionSql, row: { orgId: string; key: string; now: Date }) =>
+  insertKey(tx, { ...row, projectId: null, environment: null, name: "Service key", scopes: ["*"] });

@@ -12,17 +12,19 @@ export async function masterKeyIn(dataDir: string): Promise<Uint8Array> {
   const key = Buffer.from(text, "base64");
   if (key.byteLength === KEY_BYTES) return key;
   throw new StartError(
-    `${file} does not hold a master key (${KEY_BYTES} bytes in base64). Restore it from a backup, or set MASTER_KEY to the key it held.`,
+    `${file} does not hold a master key (${KEY_BYTES} bytes in base64). ` +
+      "Restore it from a backup, or set MASTER_KEY to the key it held.",
   );
 }
 
 const read = (file: string): Promise<string | undefined> =>
   readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
-    throw new StartError(`${file} cannot be read (${error.code}): it has to belong to the user who runs the server.`, { cause: error });
+    const message = `${file} cannot be read (${error.code}): it has to belong to the user who runs the server.`;
+    throw new StartError(message, { cause: error });
   });
 
-/** Synced before it has its name: what it will seal is as durable. Of several processes at once, all get the first's. */
+/** Synced before it has its name: what it seals will be as durable. Processes at once all get the first one's. */
 async function make(file: string): Promise<string> {
   const partial = `${file}.${randomUUID()}`;
   const handle = await open(partial, "wx", 0o600);

@@ -14,6 +14,8 @@ export interface Place {
   column: string;
 }
 
+type Tenant = Pick<Place, "orgId" | "projectId">;
+
 export interface Vault {
   seal(sql: Database["sql"] | TransactionSql, place: Place, text: string, now: Date): Promise<string>;
   /** Throws when the text was not sealed for this place, or under another master key. */
@@ -31,7 +33,7 @@ export function createVault(masterKey: Uint8Array): Vault {
   if (masterKey.byteLength !== KEY_BYTES) throw new RangeError(`the master key must have ${KEY_BYTES} bytes`);
   const opened = new Map<string, Buffer>();
 
-  function unwrap(place: Pick<Place, "orgId" | "projectId">, version: number, wrapped: string): Buffer {
+  function unwrap(place: Tenant, version: number, wrapped: string): Buffer {
     try {
       return decrypt(masterKey, wrapped, wrapContext(place, version));
     } catch (cause) {
@@ -86,10 +88,12 @@ const CURRENT_VERSION = 1;
 
 const OTHER_MASTER_KEY =
   "MASTER_KEY is not the key under which this database's credentials were sealed, so none of them can be opened. " +
-  "Start with that key again; a server that was started without MASTER_KEY keeps it in the file master.key of its DATA_DIR.";
+  "Start with that key again; a server that was started without MASTER_KEY keeps it in the file master.key " +
+  "of its DATA_DIR.";
 
 const context = ({ orgId, projectId, row, column }: Place): string => [orgId, projectId, row, column].join("/");
-const wrapContext = ({ orgId, projectId }: Pick<Place, "orgId" | "projectId">, version: number): string => ["data-key", orgId, projectId, version].join("/");
+const wrapContext = ({ orgId, projectId }: Tenant, version: number): string =>
+  ["data-key", orgId, projectId, version].join("/");
 
 function encrypt(key: Uint8Array, plain: Uint8Array, boundTo: string): string {
   const nonce = randomBytes(NONCE_BYTES);

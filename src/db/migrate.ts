@@ -74,7 +74,8 @@ const LOCK_TIMEOUT = "5min";
 async function readMigrations(folder: URL | string = FOLDER): Promise<Migration[]> {
   const path = folder instanceof URL ? fileURLToPath(folder) : folder;
   const names = await readdir(path).catch((cause: unknown) => {
-    throw new StartError(`There are no migrations in ${path}: a build has to copy the folder beside the code.`, { cause });
+    const message = `There are no migrations in ${path}: a build has to copy the folder beside the code.`;
+    throw new StartError(message, { cause });
   });
   return Promise.all(
     names.filter((name) => FILE_NAME.test(name)).sort().map(async (name) => {

@@ -24,8 +24,8 @@ export interface Claim {
   metadata: Record<string, unknown> | undefined;
   /** Whether it has an effect: only then does it hold a key. */
   acts: boolean;
-  /** The caller's name for this effect; made here when absent. */
-  key: string | undefined;
+  /** The caller's name for this effect, as it was written; made here when absent. */
+  key: unknown;
   fingerprint: string;
   intent: string | undefined;
   settles: SettlementKind | undefined;
@@ -37,7 +37,17 @@ export interface Claim {
   failoverTrail: readonly Candidate[];
 }
 
-export type Verdict = { won: true; id: string } | { won: false; first: ToolCallRow };
+/** A call that was claimed here: what was written, without another look at its row. */
+export interface Claimed {
+  won: true;
+  id: string;
+  /** What a repeat names it by; null for a call without effect, which holds no key. */
+  key: string | null;
+  reference: string;
+  calledAt: Date;
+}
+
+export type Verdict = Claimed | { won: false; first: ToolCallRow };
 
 /** In lower case only: were case passed over, two keys could name two effects under one external reference. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -45,11 +55,10 @@ const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
 /** Throws idempotency_key_invalid, and idempotency_conflict when the key already names another effect. */
 export async function claim(platform: Platform, wanted: Claim): Promise<Verdict> {
-  if (wanted.key !== undefined && !KEY.test(wanted.key)) throw new Failure("idempotency_key_invalid", { field: "idempotency_key" });
-  const key = wanted.key ?? newIdempotencyKey();
+  const key = keyOf(wanted.key);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const id = await insertClaim(platform, wanted, key);
-    if (id) return { won: true, id };
+    const claimed = await insertClaim(platform, wanted, key);
+    if (claimed) return claimed;
     const first = await firstOf(platform, wanted, key);
     if (first) return { won: false, first };
     // The first call ended without effect and gave its key back between our two statements: the key is free again.
@@ -59,7 +68,13 @@ export async function claim(platform: Platform, wanted: Claim): Promise<Verdict>
 
 const ATTEMPTS_MAX = 5;
 
-async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, key: string): Promise<string | undefined> {
+function keyOf(written: unknown): string {
+  if (written === undefined) return newIdempotencyKey();
+  if (typeof written !== "string" || !KEY.test(written)) throw new Failure("idempotency_key_invalid", { field: "idempotency_key" });
+  return written;
+}
+
+async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, key: string): Promise<Claimed | undefined> {
   const now = clock.now();
   const id = newId("toolCall", now);
   const reference = UUID.test(key) ? key : newIdempotencyKey();
@@ -79,8 +94,9 @@ async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, 
     on conflict do nothing returning org_id, project_id, id, session_id)
     insert into outbox (org_id, project_id, topic, subject, session_id, data, created_at)
     select org_id, project_id, 'tool_call', id, session_id, '{"status":"running"}', ${now} from claimed returning subject`;
-  if (won.length > 0) hub.wake();
-  return won.length > 0 ? id : undefined;
+  if (won.length === 0) return undefined;
+  hub.wake();
+  return { won: true, id, key: wanted.acts ? key : null, reference, calledAt: now };
 }
 
 async function firstOf(platform: Platform, wanted: Claim, key: string): Promise<ToolCallRow | undefined> {

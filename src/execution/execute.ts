@@ -2,6 +2,7 @@
  * One tool call, from any surface and from the agent: resolve, parse, gate, claim, route, dispatch, record. The eight steps of
  * the pipeline in the order a reader meets them; settlement, the last, happens when the provider says so.
  */
+import { rails } from "../../providers/rails.ts";
 import { asFailure, Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
@@ -10,21 +11,21 @@ import { isTerminal } from "../../schema/settlement.ts";
 import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
-import { orderedJson } from "../json.ts";
+import { orderedJson, plainJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { degradedProviders } from "../rails/health.ts";
 import { chooseRoute, type Candidate, type RailNeed, type Route } from "../rails/router.ts";
 import { mockedAnswer } from "../sessions/mocks.ts";
 import { activeSession, type SessionRow } from "../sessions/sessions.ts";
 import { argumentFailure, prepareArguments } from "./arguments.ts";
-import { claim, settledFirst, type Claim } from "./claim.ts";
+import { claim, settledFirst, type Claim, type Claimed } from "./claim.ts";
 import { dispatch, type Target } from "./dispatch.ts";
 import { localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { storedError } from "./record.ts";
 import { canonicalName, resolveTool, type ResolvedTool } from "./resolve.ts";
-import { findToolCall, MOCKED, toToolResult, type ToolCallRow } from "./rows.ts";
+import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
 export interface ExecuteRequest {
   principal: Principal;
@@ -43,8 +44,8 @@ export async function execute(platform: Platform, request: ExecuteRequest): Prom
   const session = await activeSession(platform, request.principal, request.sessionId);
   const calledAt = platform.clock.now();
   try {
-    const row = await run(platform, request, session);
-    return row.replayed ? toToolResult(row.row, true) : toToolResult(row.row);
+    const { row, replayed } = await run(platform, request, session);
+    return toToolResult(row, replayed);
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === "internal") platform.log.error({ err: error, tool: request.tool }, "a tool call failed unexpectedly");
@@ -54,7 +55,7 @@ export async function execute(platform: Platform, request: ExecuteRequest): Prom
   }
 }
 
-async function run(platform: Platform, request: ExecuteRequest, session: SessionRow): Promise<{ row: ToolCallRow; replayed?: boolean }> {
+async function run(platform: Platform, request: ExecuteRequest, session: SessionRow): Promise<{ row: AnsweredRow; replayed?: boolean }> {
   const name = canonicalName(request.tool);
   const mocked = await mockedAnswer(platform, session, name);
   if (mocked) return { row: await writeFinished(platform, request, { server: MOCKED, output: mocked, input: request.input }) };
@@ -62,22 +63,32 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   if (resolved.kind === "native") return claimAndDispatch(platform, request, await prepareNative(platform, request, session, resolved));
 
   const { tool } = resolved;
-  const { canonical, parsed } = prepareArguments(tool, request.input, {
-    environment: request.principal.environment, settings: request.principal.settings, shownOnly: request.origin === "agent",
-  });
+  const { canonical, parsed } = prepareArguments(tool, request.input, projectOf(request));
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
-  if (local) return { row: await writeFinished(platform, request, { server: "codespar", output: await local(platform, request.principal), input: canonical }) };
+  if (local) return { row: await writeFinished(platform, request, { server: "codespar", output: await local(platform, request.principal, session.userId), input: canonical }) };
 
   const plan = planners[tool.name as MetaToolName]!(parsed as never);
-  const { ranked, routing, failoverTrail } = await routeFor(platform, request.principal, plan.need);
+  const { ranked, routing, failoverTrail } = await routeFor(platform, session, plan.need);
   const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
-  return claimAndDispatch(platform, request, { name, serverId: "codespar", canonical, plan, targets, routing, failoverTrail });
+  // By what was understood, not by what was written: a default that is spelled out means the same.
+  const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
+  return claimAndDispatch(platform, request, { name, serverId: "codespar", canonical, fingerprint, plan, targets, routing, failoverTrail });
+}
+
+/**
+ * What a project's arguments are read by. The agent's model is told that amounts are in minor units, so it writes them so whatever
+ * unit the project has stated for its own code.
+ */
+function projectOf({ principal: { environment, settings }, origin }: ExecuteRequest): Parameters<typeof prepareArguments>[2] {
+  if (origin !== "agent") return { environment, settings };
+  return { environment, settings: { ...settings, chargeAmountUnit: "minor" }, shownOnly: true };
 }
 
 interface Prepared {
   name: string;
   serverId: string;
   canonical: JsonObject;
+  fingerprint: string;
   plan: Pick<Plan, "money" | "settles" | "acts" | "identity">;
   targets: readonly Target[];
   routing: readonly Candidate[];
@@ -96,59 +107,68 @@ async function prepareNative(
   const { idempotency_key: _key, ...written } = input;
   const parsed = tool.input.safeParse(written);
   if (!parsed.success) throw argumentFailure(parsed.error.issues[0]!, written);
-  const connection = (await listConnected(platform, principal.projectId)).find((each) => each.serverId === server.id);
+  const connection = (await listConnected(platform, principal.projectId, session.userId)).find((each) => each.serverId === server.id);
   if (!connection) throw new Failure("provider_not_connected", { provider: server.id });
   const acts = tool.effect !== "reads";
   return {
-    name, serverId: server.id, canonical: input, failoverTrail: [],
+    name, serverId: server.id, canonical: input, fingerprint: meaning(name, input), failoverTrail: [],
     plan: { settles: undefined, acts, ...(acts && { identity: written }) },
     targets: [{ provider: server.id, rail: NATIVE_RAIL, connectionId: connection.id, perform: performNative(server, tool, parsed.data) }],
     routing: [{ provider: server.id, rail: NATIVE_RAIL, rank: 0, verdict: "chosen", reason: "its own tool" }],
   };
 }
 
-async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: ToolCallRow; replayed?: boolean }> {
-  const { principal } = request;
+async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: AnsweredRow; replayed?: boolean }> {
+  const { orgId, projectId, settings } = request.principal;
   const verdict = await claim(platform, claimOf(request, prepared));
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
-  const row = await findToolCall(platform, principal.projectId, verdict.id);
-  const sent = dispatch(platform, {
-    orgId: principal.orgId, projectId: principal.projectId, id: row.id, targets: prepared.targets,
-    reference: row.externalReference!, idempotencyKey: row.idempotencyKey ?? row.externalReference!, settings: principal.settings, calledAt: row.calledAt,
-  });
-  // Behind the claim nothing is a refusal any more: what went wrong here is picked up by whoever finds the lease over.
-  await sent.catch((error: unknown) => platform.log.error({ err: error, toolCallId: row.id }, "a claimed call could not be finished; it will be recovered"));
-  if (prepared.plan.settles === "invoice") await waitForState(platform, row);
-  return { row: await findToolCall(platform, principal.projectId, row.id) };
+  const { id, key, reference, calledAt } = verdict;
+  try {
+    await dispatch(platform, { orgId, projectId, id, reference, calledAt, settings, idempotencyKey: key ?? reference, targets: prepared.targets });
+    if (prepared.plan.settles === "invoice") await waitForState(platform, { projectId, id });
+    return { row: await findToolCall(platform, projectId, id) };
+  } catch (error) {
+    // Behind the claim nothing is a refusal any more: what went wrong here is picked up by whoever finds the lease over.
+    platform.log.error({ err: error, toolCallId: id }, "a claimed call could not be finished; it will be recovered");
+    return { row: rowUnderWay(request.tool, prepared, verdict) };
+  }
+}
+
+/** A claimed call as it stands before its answer, when its row cannot be read. */
+function rowUnderWay(toolName: string, { serverId, targets: [target] }: Prepared, { id, key, calledAt }: Claimed): AnsweredRow {
+  return {
+    id, toolName, serverId, provider: target?.provider ?? null, rail: target?.rail ?? null, idempotencyKey: key, status: "running",
+    outcome: null, output: null, error: null, durationMs: null, calledAt,
+  };
 }
 
 function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKey }: ExecuteRequest, prepared: Prepared): Claim {
-  const { name, canonical, plan, targets: [target], serverId, routing, failoverTrail } = prepared;
+  const { name, canonical, fingerprint, plan, targets: [target], serverId, routing, failoverTrail } = prepared;
   const { idempotency_key: written, metadata } = canonical as { idempotency_key?: string; metadata?: Record<string, unknown> };
   const guarded = runId !== undefined && plan.identity !== undefined && plan.acts;
   return {
-    principal, sessionId, runId, origin, toolName, canonical, metadata, target, serverId, routing, failoverTrail, money: plan.money,
+    principal, sessionId, runId, origin, toolName, canonical, metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
     acts: plan.acts,
     // A key that a model made up protects nothing: only callers name their effects.
     key: headerKey ?? (origin === "agent" ? undefined : written),
-    fingerprint: meaning(name, canonical),
     intent: guarded ? runIntent(runId, name, plan.identity!) : undefined,
   };
 }
 
-async function routeFor(platform: Platform, { projectId }: Principal, need: RailNeed): Promise<Route> {
+async function routeFor(platform: Platform, { projectId, userId }: SessionRow, need: RailNeed): Promise<Route> {
   const { db, clock, providers } = platform;
   const known = providers.map((provider) => provider.id);
+  const eligible = new Set(rails.filter((rail) => rail.tool === need.tool && rail.method === need.method).map((rail) => rail.provider));
   const [connections, degraded] = await Promise.all([
-    listConnected(platform, projectId),
-    degradedProviders({ db, now: clock.now() }, projectId, known),
+    listConnected(platform, projectId, userId),
+    degradedProviders({ db, now: clock.now() }, projectId, [...eligible]),
   ]);
   return chooseRoute(need, { connected: new Map(connections.map((each) => [each.serverId, each.id])), degraded, known });
 }
 
 /** Waits, within a bound, for a document the caller expects in the answer. */
-async function waitForState({ db, hub, clock, limits }: Platform, row: ToolCallRow): Promise<void> {
+async function waitForState({ db, hub, clock, limits }: Platform, row: Pick<ToolCallRow, "projectId" | "id">): Promise<void> {
   const stop = new AbortController();
   const changes = hub.listen({ projectId: row.projectId, topic: "tool_call", subject: row.id }, stop.signal);
   void clock.sleep(limits.settleWaitMs, stop.signal).then(() => stop.abort());

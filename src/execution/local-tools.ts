@@ -11,12 +11,12 @@ import type { Platform } from "../platform.ts";
 import { catalogEntry } from "../rails/catalog.ts";
 import { paymentStatus } from "../settlement/status.ts";
 
-type Answer = (platform: Platform, principal: Principal) => Promise<object>;
+type Answer = (platform: Platform, principal: Principal, userId: string) => Promise<object>;
 
 /** By tool: how it answers, or undefined when these arguments need a provider after all. */
 export const localTools: { [Name in MetaToolName]?: (request: never) => Answer | undefined } = {
-  codespar_discover: (request: DiscoverRequest) => (platform, principal) => discover(platform, principal, request),
-  codespar_manage_connections: (request: ManageConnectionsRequest) => (platform, principal) => manageConnections(platform, principal, request),
+  codespar_discover: (request: DiscoverRequest) => (platform, principal, userId) => discover(platform, principal, userId, request),
+  codespar_manage_connections: (request: ManageConnectionsRequest) => (platform, principal, userId) => manageConnections(platform, principal, userId, request),
   codespar_pay: (request: PayoutRequest) =>
     request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
 };
@@ -48,8 +48,8 @@ const SIMILARITY_MIN = 0.08;
 /** What being connected is worth against being more alike. */
 const CONNECTED_BONUS = 0.1;
 
-async function discover(platform: Platform, { projectId }: Principal, { use_case, category, country, limit }: DiscoverRequest): Promise<DiscoverResult> {
-  const connected = new Set((await listConnected(platform, projectId)).map((connection) => connection.serverId));
+async function discover(platform: Platform, { projectId }: Principal, userId: string, { use_case, category, country, limit }: DiscoverRequest): Promise<DiscoverResult> {
+  const connected = new Set((await listConnected(platform, projectId, userId)).map((connection) => connection.serverId));
   const matches = rails
     .map((rail): Match => {
       const tool = metaToolList.find((each) => each.name === rail.tool)!;
@@ -94,9 +94,10 @@ function trigrams(text: string): Set<string> {
 async function manageConnections(
   platform: Platform,
   { projectId }: Principal,
+  userId: string,
   { action, server_id: serverId, country }: ManageConnectionsRequest,
 ): Promise<ManageConnectionsResult> {
-  const rows = await listConnected(platform, projectId);
+  const rows = await listConnected(platform, projectId, userId);
   const statusRow = (id: string) => {
     const provider = platform.providers.find((each) => each.id === id);
     const entry = catalogEntry(platform, id);

@@ -6,16 +6,25 @@ import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { Domain } from "../../schema/operation.ts";
 import { type listToolCalls as listOperation, mirroredKeys, type ToolCall, type ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
+import { columnsOf } from "../db/columns.ts";
 import { cursorId, page } from "../pages.ts";
 import type { Platform } from "../platform.ts";
 import { toolCalls } from "./tables.ts";
 
 export type ToolCallRow = typeof toolCalls.$inferSelect;
 
+/** What of a row its answer is made of. */
+export type AnsweredRow = Pick<
+  ToolCallRow,
+  "id" | "toolName" | "serverId" | "provider" | "rail" | "status" | "outcome" | "output" | "error" | "durationMs" | "calledAt" | "idempotencyKey"
+>;
+
+const columns = columnsOf(toolCalls);
+
 /** A call of this project; throws invalid_tool_call_id or tool_call_not_found (another project's too). */
 export async function findToolCall({ db }: Pick<Platform, "db">, projectId: string, id: string): Promise<ToolCallRow> {
   if (!idPattern("toolCall").test(id)) throw new Failure("invalid_tool_call_id", { field: "tool_call_id", toolCallId: id });
-  const [row] = await db.orm.select().from(toolCalls).where(and(eq(toolCalls.projectId, projectId), eq(toolCalls.id, id))).limit(1);
+  const [row] = await db.sql<ToolCallRow[]>`select ${db.sql.unsafe(columns)} from tool_calls where project_id = ${projectId} and id = ${id}`;
   if (!row) throw new Failure("tool_call_not_found", { field: "tool_call_id", toolCallId: id });
   return row;
 }
@@ -51,7 +60,7 @@ export const toToolCall = (row: ToolCallRow): ToolCall => ({
 });
 
 /** The answer of a call, from its row: the first time and at every replay alike. */
-export function toToolResult(row: ToolCallRow, replayed = false): ToolResult {
+export function toToolResult(row: AnsweredRow, replayed = false): ToolResult {
   const envelope = {
     duration: row.durationMs ?? 0, server: row.provider ?? row.serverId, tool: row.toolName, provider: row.provider, tool_call_id: row.id,
     called_at: row.calledAt, ...(row.status === "running" ? { outcome: "unknown" as const } : row.outcome && { outcome: row.outcome }), ...(replayed && { replayed }),
@@ -71,7 +80,7 @@ export function toToolResult(row: ToolCallRow, replayed = false): ToolResult {
 export const MOCKED = "mock";
 
 /** An uncertain dispatch is pending, never failed; the caller follows it instead of sending it again. */
-const uncertain = (row: ToolCallRow) => ({
+const uncertain = (row: AnsweredRow) => ({
   ...(isObject(row.output) ? row.output : {}),
   tool_call_id: row.id, idempotency_key: row.idempotencyKey, status: "pending", outcome: "unknown", provider: row.provider, rail: row.rail,
   message: new Failure("outcome_unknown", { provider: row.provider ?? "The provider", toolCallId: row.id }).message,

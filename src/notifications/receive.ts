@@ -37,7 +37,9 @@ export async function receiveNotification(
 
 async function verify(platform: Platform, provider: ProviderDefinition, connection: Connection, message: InboundMessage): Promise<void> {
   const secrets = await webhookSecrets(platform, connection);
-  const verdict = provider.notifications!.verify(message, { secrets, settings: connection.settings, now: platform.clock.now() });
+  const verdict = secrets.length === 0
+    ? { ok: false as const, reason: "this connection has no webhook secret yet" }
+    : provider.notifications!.verify(message, { secrets, settings: connection.settings, now: platform.clock.now() });
   if (verdict.ok) return;
   platform.log.warn({ serverId: provider.id, connectionId: connection.id, reason: verdict.reason }, "a notification was refused");
   throw new Failure("notification_rejected", { problem: verdict.reason });

@@ -4,7 +4,7 @@ import type { ServerConnection, ToolDefinition } from "../../schema/connections.
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
-import { catalogEntry } from "../rails/catalog.ts";
+import { catalogEntry, sessionAuthType } from "../rails/catalog.ts";
 import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import { getSession } from "./sessions.ts";
 
@@ -15,11 +15,13 @@ export async function sessionConnections(
   sessionId: string,
 ): Promise<{ servers: z.output<typeof ServerConnection>[]; tools: ToolDefinition[] }> {
   const session = await getSession(platform, principal, sessionId);
-  const connected = new Set((await listConnected(platform, principal.projectId)).map((connection) => connection.serverId));
+  const connected = new Set((await listConnected(platform, principal.projectId, session.user_id)).map((connection) => connection.serverId));
   const ids = session.servers.length > 0 ? session.servers : [...connected];
   const servers = ids.flatMap((id) => {
     const entry = catalogEntry(platform, id);
-    return entry ? [{ id, name: entry.name, category: entry.category, country: entry.country, auth_type: entry.authType, connected: connected.has(id) }] : [];
+    if (!entry) return [];
+    const { name, category, country, authType } = entry;
+    return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: authType === "none" || connected.has(id) }];
   });
   return { servers, tools: toolDefinitions().map((tool) => ({ ...tool, server: "codespar" })) };
 }

@@ -89,10 +89,16 @@ async function acceptFound(platform: Platform, row: ToolCallRow, found: Observat
     const call = { ...row, idempotencyKey: row.idempotencyKey!, provider: row.provider!, rail: row.rail! };
     const result = { id: found.ref, status: "pending", ...amountOf(row), ...(plainJson(found.result ?? {}) as object) };
     await tx`update tool_calls set outcome = 'accepted' where project_id = ${row.projectId} and id = ${row.id}`;
-    await recordAccepted(platform, tx, call, locked, { ref: found.ref, state: found.state, action: found.action, result, observation: found }, now);
+    await recordAccepted(platform, tx, call, locked, {
+      ref: found.ref, state: found.state, action: found.action, result, observation: found, ...priceOf(row, found),
+    }, now);
   });
   platform.hub.wake();
 }
+
+/** What a label cost: of everything else the amount is what was asked for, and is booked when it settles. */
+const priceOf = ({ settles }: ToolCallRow, { amountMinor, currency }: Observation) =>
+  settles === "shipment" && amountMinor !== undefined && currency ? { cost: { amountMinor, currency } } : {};
 
 const amountOf = (row: ToolCallRow) => (row.amountMinor === null ? {} : { amount: Number(row.amountMinor), currency: row.currency });
 

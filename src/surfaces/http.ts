@@ -9,10 +9,11 @@ import { getRequestListener } from "@hono/node-server";
 import type { Clock } from "../../schema/clock.ts";
 import { Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
+import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import type { Door } from "../door.ts";
 import { createMcp } from "./mcp/server.ts";
 import { parseJson, readNode, readWeb } from "./rest/body.ts";
-import { openApiDocument } from "./rest/openapi.ts";
+import { CONTRACT_VERSION, openApiDocument } from "./rest/openapi.ts";
 import { answerFailure, decodeSegment, type Inbound, type Log } from "./rest/request.ts";
 import { createRest } from "./rest/router.ts";
 
@@ -40,6 +41,8 @@ export interface HttpOptions {
   trpc: { fetch(request: Request): Response | Promise<Response> };
   /** The inbound webhook of a connection; the body is as it came. */
   notifications(request: Request, params: { serverId: string; connectionId: string }): Promise<Response>;
+  /** The page behind a connect link. */
+  connectPage(request: Request, token: string): Promise<Response>;
   ready(): Promise<{ ok: boolean; checks: Record<string, unknown> }>;
   clock: Clock;
   log: Log;
@@ -190,7 +193,7 @@ interface Stop extends StopControllers {
   requested: boolean;
 }
 
-function createRouter({ door, graphql, trpc, notifications, ready, clock, log, ...options }: HttpOptions, stop: Stop) {
+function createRouter({ door, graphql, trpc, notifications, connectPage, ready, clock, log, ...options }: HttpOptions, stop: Stop) {
   const { trustedHosts, heartbeatMs } = options;
   const rest = createRest({ door, clock, stopWatches: stop.watches.signal, stopSends: stop.sends.signal, heartbeatMs });
   const mcp = createMcp({ door, log, trustedHosts });
@@ -208,6 +211,8 @@ function createRouter({ door, graphql, trpc, notifications, ready, clock, log, .
     if (first === "trpc") return trpc.fetch(request);
     if (isAt(path, "mcp")) return mcp.handle(inbound, undefined);
     if (isAt(path, "openapi.json") || isAt(path, "v1", "openapi.json")) return page(request, document, JSON_TYPE);
+    if (isAt(path, "meta-tools.json") || isAt(path, "v1", "meta-tools.json")) return only(request, ["GET", "HEAD"], () => metaTools(request));
+    if (first === "connect" && behind.length === 1) return only(request, ["GET", "HEAD", "POST"], () => connectPage(request, decodeSegment(behind[0]!)));
     if (first !== "v1") throw new Failure("route_not_found", { method: request.method, path: `/${path.join("/")}` });
     return versioned(inbound, behind);
   }
@@ -240,10 +245,21 @@ function createRouter({ door, graphql, trpc, notifications, ready, clock, log, .
 
   return {
     answer: (inbound: Inbound): Promise<Response> =>
-      route(inbound).catch((error: unknown) => answerFailure(error, inbound.requestId, log)),
+      route(inbound).catch((error: unknown) => answerFailure(error, inbound.requestId, log, inbound.quota)),
     close: () => mcp.close(),
   };
 }
+
+/** The meta-tools as the hosted service publishes them: anybody may read them, and keep them for five minutes. */
+const META_TOOLS = JSON.stringify({
+  generated_from: `codespar-server ${CONTRACT_VERSION}`,
+  tools: toolDefinitions().map(({ name, description, input_schema }) => ({ name, description, inputSchema: input_schema })),
+});
+
+const metaTools = (request: Request): Response =>
+  new Response(request.method === "HEAD" ? null : META_TOOLS, {
+    headers: { "content-type": JSON_TYPE, "access-control-allow-origin": "*", "cache-control": "public, max-age=300" },
+  });
 
 const limits = { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: KEEP_ALIVE_MS };
 
@@ -313,7 +329,7 @@ function corsHeaders(origin: string | null | undefined, allowed: readonly string
   return {
     vary: "origin",
     "access-control-allow-origin": origin,
-    "access-control-expose-headers": "x-request-id, retry-after, idempotent-replayed",
+    "access-control-expose-headers": "x-request-id, retry-after, idempotent-replayed, ratelimit-limit, ratelimit-remaining, ratelimit-reset",
   };
 }
 

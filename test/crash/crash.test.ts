@@ -5,10 +5,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
-import { mariaCharge } from "../support/app.ts";
 import { testDatabase } from "../support/database.ts";
 import { endWaiting, holdWrites, waitingForLocks } from "../support/locks.ts";
-import { references, supplierPayout } from "../support/money.ts";
+import { asaasCharge, references, supplierPayout } from "../support/money.ts";
 import { eventually, startServerProcess, startTwinsProcess, type Answer, type ServerProcess, type TwinsProcess } from "../support/server-process.ts";
 
 const { sql, url: databaseUrl } = await testDatabase();
@@ -137,7 +136,7 @@ function startServer(port: number): Promise<ServerProcess> {
 }
 
 const charge = (key: string): Promise<Answer> =>
-  server.rest("POST", `/sessions/${sessionId}/execute`, { tool: "codespar_charge", input: { ...mariaCharge, idempotency_key: key } });
+  server.rest("POST", `/sessions/${sessionId}/execute`, { tool: "codespar_charge", input: { ...asaasCharge, idempotency_key: key } });
 const payout = (key: string): Promise<Answer> =>
   server.rest("POST", `/sessions/${sessionId}/execute`, { tool: "codespar_pay", input: { ...supplierPayout, idempotency_key: key } });
 

@@ -5,9 +5,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import { mariaCharge } from "../support/app.ts";
 import { testDatabase } from "../support/database.ts";
-import { supplierPayout } from "../support/money.ts";
+import { asaasCharge, supplierPayout } from "../support/money.ts";
 import { eventually, startServerProcess, temporaryFolder, type ServerProcess } from "../support/server-process.ts";
 
 const GUARD = "test/support/no-network.ts";
@@ -60,7 +59,7 @@ test("the guard refuses and counts what is not on this machine", async () => {
 }, 30_000);
 
 test.each<[string, string, object]>([
-  ["asaas", "codespar_charge", mariaCharge],
+  ["asaas", "codespar_charge", asaasCharge],
   ["asaas", "codespar_pay", supplierPayout],
   ["nfe-io", "codespar_invoice", { type: "nfse", recipient: { name: "Maria Silva", document: "111.444.777-35" }, items: [{ amount: 15_000 }] }],
   ["melhor-envio", "codespar_ship", { action: "quote", destination }],

@@ -127,6 +127,40 @@ describe("toolCalls.watch", () => {
   });
 });
 
+describe("logs.watch", () => {
+  test("tells earlier lines, oldest first, then each call when it begins and when it ends, whatever session it is in", async () => {
+    const tenant = await newTenant(app);
+    await tenant.run("codespar_discover", { use_case: "ship" });
+    await app.pass(1);
+    await tenant.run("codespar_charge", {});
+    const watches = watchesOf("logs.watch", {}, { key: tenant.key });
+    const reached = (count: number) => expect.poll(() => lengths(watches), PATIENCE).toEqual(watches.map(() => count));
+    await reached(2);
+    await tenant.run("codespar_charge", mariaCharge);
+    await expect.poll(() => watches.map(({ items }) => items.at(-1)), PATIENCE).toMatchObject(watches.map(() => ({ tool: "codespar_charge", status: "success" })));
+    await app.pass(5_000);
+    await tenant.run("codespar_notify", { channel: "whatsapp", to: "+5511999998888", message: "Olá" });
+    await expect.poll(() => watches.map(({ items }) => items.at(-1)), PATIENCE).toMatchObject(watches.map(() => ({ server: "z-api", status: "success" })));
+    for (const { items } of watches) {
+      const [discovered, refused, ...later] = items;
+      expect(discovered).toMatchObject({ tool: "codespar_discover", server: "codespar", status: "success", duration_ms: expect.any(Number), called_at: expect.any(String) });
+      expect(refused).toMatchObject({ tool: "codespar_charge", server: "codespar", status: "error", error: expect.any(String) });
+      expect(later.filter(({ status }) => status === "success")).toMatchObject([{ server: "asaas" }, { server: "z-api" }]);
+    }
+  });
+
+  test("tells only what was asked for", async () => {
+    const tenant = await newTenant(app);
+    await tenant.run("codespar_discover", { use_case: "ship" });
+    const watches = watchesOf("logs.watch", { server: "asaas", tool: "codespar_charge", status: "success", limit: 5 }, { key: tenant.key });
+    await tenant.run("codespar_discover", { use_case: "ship" });
+    await tenant.run("codespar_charge", {});
+    const { tool_call_id } = await tenant.run("codespar_charge", mariaCharge);
+    await expect.poll(() => lengths(watches), PATIENCE).toEqual([1, 1, 1]);
+    expect(watches.map(({ items }) => items)).toMatchObject(watches.map(() => [{ id: tool_call_id, server: "asaas", status: "success" }]));
+  });
+});
+
 describe("sessions.sendStream", () => {
   const charge = "Charge R$ 20 via Pix to Maria Silva, CPF 111.444.777-35";
 
@@ -260,6 +294,14 @@ describe("refusals before the first item", () => {
       ["an unknown session", plainly({ session_id: NOWHERE }), noSession],
       ["a cursor that no stream gave", async (tenant) => ({ key: tenant.key, input: { session_id: await tenant.session(), after: "yesterday" } }), noCursor],
       ["no key", async () => ({ input: { session_id: NOWHERE } }), unauthorized],
+    ],
+    "logs.watch": [
+      [
+        "more earlier lines than there may be",
+        plainly({ limit: 101 }),
+        { code: "validation_failed", field: "limit", expected: "Too big: expected number to be <=100", retry: "never", http: 400 },
+      ],
+      ["a key that may not read", async (tenant) => ({ input: {}, key: await tenant.addKey({ scopes: ["rails:read"] }) }), { code: "forbidden", retry: "never", http: 403 }],
     ],
     "sessions.sendStream": [
       ["an unknown session", plainly({ session_id: NOWHERE, message: "hello" }), noSession],

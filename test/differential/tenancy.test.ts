@@ -67,7 +67,7 @@ const strangers: [whose: string, tenant: Tenant, theirs: Belongings][] = [];
 for (const [whose, tenant] of [["another project of the organization", await asker.neighbour()], ["another organization", await newTenant(app)]] as const)
   strangers.push([whose, tenant, await belongingsOf(tenant, `Zefa of ${whose}`)]);
 
-const rowsBefore = new Map(await Promise.all(strangers.map(async ([, tenant]) => [tenant, await rowsOf(app.platform.db, tenant.projectId)] as const)));
+const rowsBefore = new Map(await Promise.all(strangers.map(async ([, tenant]) => [tenant, await rowsOf(app.platform.db, { project_id: tenant.projectId })] as const)));
 
 /** The asker's own input with one thing of a stranger in it. */
 function inputWith(operation: AnyOperation, place: string, theirs: Belongings): Json {
@@ -141,7 +141,7 @@ describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
   });
 
   test("nothing of theirs was touched by any of this", async () => {
-    expect(await rowsOf(app.platform.db, tenant.projectId)).toEqual(rowsBefore.get(tenant));
+    expect(await rowsOf(app.platform.db, { project_id: tenant.projectId })).toEqual(rowsBefore.get(tenant));
   });
 
   test("their own key reads what others must not", async () => {

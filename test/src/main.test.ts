@@ -2,13 +2,14 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { access, chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient as createGraphqlSse } from "graphql-sse";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
 import { mariaCharge, testKey } from "../support/app.ts";
 import { testDatabase } from "../support/database.ts";
 import { removeDataDir } from "../support/global-setup.ts";
@@ -27,6 +28,7 @@ afterEach(async () => {
 });
 afterAll(async () => {
   for (const folder of folders) {
+    if (await databaseIsUp(folder)) await (await startEmbeddedPostgres({ dataDir: join(folder, ".codespar") })).stop();
     await removeDataDir(join(folder, ".codespar")).catch(() => {});
     await rm(folder, { recursive: true, force: true });
   }
@@ -41,7 +43,8 @@ describe("a start", { timeout: TEST_MS_MAX }, () => {
     for (const address of ["127.0.0.1", "[::1]"]) {
       expect(await (await fetch(`http://${address}:${port}/health`)).json()).toEqual({ status: "ok" });
       const ready = await fetch(`http://${address}:${port}/ready`);
-      expect([ready.status, await ready.json()]).toEqual([200, { ok: true, checks: { database: "ok", migrations: "ok" } }]);
+      expect(ready.status).toBe(200);
+      expect(await ready.json()).toEqual({ ok: true, checks: { database: "ok", migrations: "ok" } });
     }
     const [key = ""] = first.keysShown();
     expect(first.keysShown()).toEqual([key, key]); // on its own, and in the command to try
@@ -57,10 +60,11 @@ describe("a start", { timeout: TEST_MS_MAX }, () => {
     expect(await second.signal("SIGINT")).toBe(0);
   });
 
-  test("of two servers at once in a new folder makes one database and one key, and either may leave the other to them", async () => {
+  test("of two at once in a new folder makes one database and one key, and one may leave the other to them", async () => {
     const folder = await newFolder();
     const servers = await Promise.all([start(folder), start(folder)]);
-    expect(servers.map((server) => /database: (joined|started) PostgreSQL/.exec(server.output())?.[1]).sort()).toEqual(["joined", "started"]);
+    const came = servers.map((server) => /database: (joined|started) PostgreSQL/.exec(server.output())?.[1]);
+    expect(came.sort()).toEqual(["joined", "started"]);
     const [key = "", ...others] = new Set(servers.flatMap((server) => server.keysShown()));
     expect(others).toEqual([]);
     const starter = servers.find((server) => server.output().includes("database: started"))!;
@@ -69,7 +73,8 @@ describe("a start", { timeout: TEST_MS_MAX }, () => {
     expect(await charge(joiner.url, key, sessionId)).toMatchObject({ success: true });
     expect(await starter.signal("SIGTERM")).toBe(0);
     expect(await charge(joiner.url, key, sessionId)).toMatchObject({ success: true });
-    expect(await get(joiner.url, key, `/v1/tool-calls?session_id=${sessionId}`)).toMatchObject({ tool_calls: [{}, {}] });
+    const listed = await get(joiner.url, key, `/v1/tool-calls?session_id=${sessionId}`);
+    expect(listed).toMatchObject({ tool_calls: [{}, {}] });
     expect(await joiner.signal("SIGTERM")).toBe(0);
     expect(await databaseIsUp(folder)).toBe(false);
   });
@@ -87,8 +92,9 @@ describe("a start", { timeout: TEST_MS_MAX }, () => {
     const refused = launch(folder, { ...settings, MASTER_KEY: newMasterKey() });
     expect(await refused.exited).toBe(1);
     expect(refused.errors()).toBe(
-      "The server did not start. MASTER_KEY is not the key under which this database's credentials were sealed, so none of them can be opened. " +
-        "Start with that key again; a server that was started without MASTER_KEY keeps it in the file master.key of its DATA_DIR.\n",
+      "The server did not start. MASTER_KEY is not the key under which this database's credentials were sealed, " +
+        "so none of them can be opened. Start with that key again; a server that was started without MASTER_KEY " +
+        "keeps it in the file master.key of its DATA_DIR.\n",
     );
   });
 });
@@ -112,8 +118,8 @@ describe("a start that cannot be", { timeout: TEST_MS_MAX }, () => {
     const refused = launch(folder, { DATABASE_URL: "postgres://hush@127.0.0.1:1/x" });
     expect(await refused.exited).toBe(1);
     expect(refused.errors()).toBe(
-      "The settings are not right:\nMASTER_KEY: expected 32 bytes in base64, the same at every start of every process that shares DATABASE_URL. " +
-        "Example: MASTER_KEY=the output of: openssl rand -base64 32\n",
+      "The settings are not right:\nMASTER_KEY: expected 32 bytes in base64, the same at every start of every " +
+        "process that shares DATABASE_URL. Example: MASTER_KEY=the output of: openssl rand -base64 32\n",
     );
     expect(await readdir(folder)).toEqual([]);
   });
@@ -141,9 +147,11 @@ describe("a start that cannot be", { timeout: TEST_MS_MAX }, () => {
 describe("a stop", { timeout: TEST_MS_MAX }, () => {
   test("within ten seconds ends every open stream with its last words, and more signals change nothing", async () => {
     const never = new Promise(() => {});
-    const model = await messagesApi([{ content: [{ type: "text", text: "One moment" }], hold: { before: 3, until: never } }]).listen();
+    const unfinished = { content: [{ type: "text" as const, text: "One moment" }], hold: { before: 3, until: never } };
+    const model = await messagesApi([unfinished]).listen();
     const folder = await newFolder();
-    const server = await start(folder, { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: model.baseUrl, TWIN_SETTLE_MS: "3600000" });
+    const toModel = { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: model.baseUrl };
+    const server = await start(folder, { ...toModel, TWIN_SETTLE_MS: "3600000" });
     const [key = ""] = server.keysShown();
     const sessionId = await openSession(server.url, key);
     const { tool_call_id: paymentId } = await charge(server.url, key, sessionId);
@@ -162,7 +170,8 @@ describe("a stop", { timeout: TEST_MS_MAX }, () => {
 
     expect(statusEnd).toMatch(/event: done\ndata: \{"reason":"shutting_down"\}\n\n$/);
     expect(subscriptionEnd.at(0)).toEqual({ data: { paymentStatus: { status: "pending" } } });
-    expect(subscriptionEnd.at(-1)).toMatchObject({ errors: [{ extensions: { code: "shutting_down", retry: "same_key" } }] });
+    const stopping = { code: "shutting_down", retry: "same_key" };
+    expect(subscriptionEnd.at(-1)).toMatchObject({ errors: [{ extensions: stopping }] });
     expect(sendEnd).toMatch(/event: error\ndata: \{"type":"error","error":"shutting_down",[^\n]*\}\n\n$/);
     expect([exitCode, server.errors()]).toEqual([0, ""]);
     expect(tookMs).toBeLessThan(10_000);
@@ -176,6 +185,19 @@ describe("a stop", { timeout: TEST_MS_MAX }, () => {
     expect(await server.signal("SIGTERM")).toBe(0);
     expect(await databaseIsUp(folder)).toBe(false);
     expect(server.keysShown()).not.toEqual([]);
+  });
+
+  test("is not held up for longer than that by a start that waits for another", async () => {
+    const folder = await newFolder();
+    await mkdir(join(folder, ".codespar"));
+    const owner = { pid: 7, born: "1", host: "another-machine" };
+    await writeFile(join(folder, ".codespar", "postgres.lock"), JSON.stringify(owner));
+    const server = launch(folder);
+    await expect.poll(() => readdir(join(folder, ".codespar")), { timeout: START_MS_MAX }).toContain("master.key");
+    const begun = performance.now();
+    expect(await server.signal("SIGTERM")).toBe(1);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect(server.errors()).toBe("The server did not stop within 9500 ms and was ended.\n");
   });
 });
 
@@ -216,7 +238,7 @@ async function start(folder: string, settings?: Record<string, string>): Promise
   const ended = launched.exited.then((code) => {
     throw new Error(`the server ended with ${code}: ${launched.output()}${launched.errors()}`);
   });
-  const ready = expect.poll(() => /^GraphQL (.*)\/graphql/m.exec(launched.output())?.[1], { timeout: START_MS_MAX }).toBeDefined();
+  const ready = expect.poll(() => launched.output(), { timeout: START_MS_MAX }).toMatch(/^GraphQL .*\n/m);
   await Promise.race([ready, ended]);
   ended.catch(() => {});
   return { ...launched, url: /is ready on (\S+)/.exec(launched.output())![1]! };
@@ -241,19 +263,23 @@ async function get(url: string, key: string, path: string): Promise<unknown> {
 }
 
 async function post<Answer>(url: string, key: string, path: string, body: object): Promise<Answer> {
-  return (await (await fetch(url + path, { method: "POST", headers: headers(key), body: JSON.stringify(body) })).json()) as Answer;
+  const response = await fetch(url + path, { method: "POST", headers: headers(key), body: JSON.stringify(body) });
+  return (await response.json()) as Answer;
 }
 
 const openSession = async (url: string, key: string): Promise<string> =>
   (await post<{ id: string }>(url, key, "/v1/sessions", { user_id: "maria", servers: [] })).id;
 
 const charge = (url: string, key: string, sessionId: string) =>
-  post<{ tool_call_id?: string }>(url, key, `/v1/sessions/${sessionId}/execute`, { tool: "codespar_charge", input: mariaCharge });
+  post<{ tool_call_id?: string }>(url, key, `/v1/sessions/${sessionId}/execute`, {
+    tool: "codespar_charge", input: mariaCharge,
+  });
 
 /** A stream of events, once its first has come. */
 async function openStream(url: string, key: string, path: string, body?: object): Promise<{ rest: Promise<string> }> {
   const response = await fetch(url + path, {
-    headers: { ...headers(key), accept: "text/event-stream" }, ...(body && { method: "POST", body: JSON.stringify(body) }),
+    headers: { ...headers(key), accept: "text/event-stream" },
+    ...(body && { method: "POST", body: JSON.stringify(body) }),
   });
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();

@@ -31,7 +31,10 @@ export interface App extends Server {
 /** How finely `pass` lets time go by. */
 const STEP_MS = 1_000;
 
-export async function startApp(options: { env?: Record<string, string>; limits?: Partial<Limits> } = {}): Promise<App> {
+/**
+ * without  servers that are not connected: a test that makes one provider misbehave would otherwise see the router choose the next
+ */
+export async function startApp(options: { env?: Record<string, string>; limits?: Partial<Limits>; without?: string[] } = {}): Promise<App> {
   const clock = new FakeClock();
   const database = await testDatabase();
   const settings = readSettings({
@@ -41,6 +44,7 @@ export async function startApp(options: { env?: Record<string, string>; limits?:
   const log = pino({ level: process.env["TEST_LOG_LEVEL"] ?? "silent" });
   const server = await createServer({ settings, log, clock, database, background: false, limits: { settleWaitMs: 0, ...options.limits } });
   await connectTestProjects(server.platform);
+  await database.sql`update connections set status = 'revoked' where server_id = any(${options.without ?? []}::text[])`;
   afterAll(() => server.stop());
 
   const context = (as: Partial<CallerContext> = {}): CallerContext => ({ credential: testKey, origin: "direct", requestId: `req_${randomUUID()}`, ...as });

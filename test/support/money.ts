@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import type { RecordedRequest, TwinHost } from "../../providers/twin-host.ts";
 import { authenticate, type Principal } from "../../src/access/keys.ts";
-import { testKey, type App } from "./app.ts";
+import { mariaCharge, testKey, type App } from "./app.ts";
 
 /** The movements asked of the Asaas twin, oldest first: charges are POSTs to `/payments`, payouts to `/transfers`. */
 export function askedOf(twins: TwinHost | undefined, what: "/payments" | "/transfers"): RecordedRequest[] {
@@ -28,9 +28,10 @@ export async function expectBalanced(app: App): Promise<void> {
   expect(await app.call("ledger.trialBalance", {})).toMatchObject({ balanced: true });
 }
 
-export const testPrincipal = (app: App): Promise<Principal> => authenticate(app.platform.db, testKey, undefined);
+export const testPrincipal = (app: App): Promise<Principal> => authenticate(app.platform, testKey, undefined);
 
-/** A payout that the sandbox accepts. */
+/** Movements that the sandbox accepts, at a provider that is named: after many faults the router would choose another. */
+export const asaasCharge = { ...mariaCharge, provider: "asaas" } as const;
 export const supplierPayout = {
-  amount: 8000, currency: "BRL", method: "pix", recipient: { pix_key: "fornecedor@example.com", name: "Fornecedor Ltda" },
+  amount: 8000, currency: "BRL", method: "pix", recipient: { pix_key: "fornecedor@example.com", name: "Fornecedor Ltda" }, provider: "asaas",
 } as const;

@@ -543,7 +543,7 @@ function addSettlementChecks(
     expect(world.inbox.length, `${world.label}: webhooks that came`).toBeGreaterThan(0);
     return { ref, dispatched };
   };
-  /** The states told of a dispatch. A message without a state makes the server ask, so what is told is what a lookup says. */
+  /** The states told of a dispatch. After a message without one the server asks, so what a lookup says is told. */
   const statesTold = async (world: World, events: readonly ProviderEvent[], { ref, dispatched }: Settled) => {
     const ours = events.filter((event) => event.ref === ref || event.reference === dispatched.call.reference);
     return Promise.all(ours.map(async (event) =>

@@ -13,6 +13,7 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   ["png", /iVBORw0KGgo[A-Za-z0-9+/=]+/],
   ["event", /\bevt_(?:[0-9a-f]{32}&\d+|[A-Za-z0-9]{24}\b)/],
   ["id", /\b(?:org|prj|key|ses|run|tc|ca|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
+  ["key", /\bcs?sk_(?:test|live|internal)_[A-Za-z0-9]{4,32}\b/],
   ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
   // Counted over all accounts of a twin.
   ["customer", /\bcus_\d{12}\b/],
@@ -93,17 +94,18 @@ const replaced = (text: string, replacement: (kind: string, found: string) => st
     return replacement(kind, found!);
   });
 
-/** Tables whose rows a tenant is made with; everything else with a project is what its calls left behind. */
-const SET_UP = ["api_keys", "connections", "data_keys"];
+/** How many calls were made: MCP makes several of one. */
+const COUNTS = "rate_windows";
 
-/** Every row that a project's calls have left behind, by table. A table that is added later is read too. */
-export async function rowsOf({ sql }: Pick<Database, "sql">, projectId: string): Promise<Record<string, Json[]>> {
+/** Every row of an organization or of one project, by table. A table that is added later is read too. */
+export async function rowsOf({ sql }: Pick<Database, "sql">, owner: { org_id: string } | { project_id: string }): Promise<Record<string, Json[]>> {
+  const [[column, id]] = Object.entries(owner) as [[string, string]];
   const tables = await sql<{ name: string }[]>`
     select table_name as name from information_schema.columns
-    where table_schema = 'public' and column_name = 'project_id' and table_name <> all(${SET_UP}) order by table_name`;
+    where table_schema = 'public' and column_name = ${column} and table_name <> ${COUNTS} order by table_name`;
   const rows: Record<string, Json[]> = {};
   for (const { name } of tables) {
-    const found = await sql<{ row: Json }[]>`select to_jsonb(t) as row from ${sql(name)} t where project_id = ${projectId}`;
+    const found = await sql<{ row: Json }[]>`select to_jsonb(t) as row from ${sql(name)} t where ${sql(column)} = ${id}`;
     rows[name] = found.map(({ row }) => legible(row));
   }
   return rows;
@@ -111,9 +113,9 @@ export async function rowsOf({ sql }: Pick<Database, "sql">, projectId: string):
 
 /**
  * The database's own numbers are shared by all tenants and left out; so is how much a model read, since pictures in it are of chance
- * size. Bodies are kept as bytes, and read here.
+ * size, and what is sealed. Bodies are kept as bytes, and read here.
  */
-function legible({ id, transaction: _shared, input_tokens: _read, body, ...row }: Json): Json {
+function legible({ id, transaction: _shared, input_tokens: _read, sealed: _sealed, wrapped: _wrapped, body, ...row }: Json): Json {
   return { ...row, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
 }
 

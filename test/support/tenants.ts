@@ -47,7 +47,7 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
   const projectId = newId("project", now);
   await sql`
     insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
-    values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, true, ${sql.json(settings as never)}, ${now})`;
+    values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, ${number === 1}, ${sql.json(settings as never)}, ${now})`;
   if (environment === "test") await connectInOrder(app, { orgId, projectId });
 
   const addKey: Tenant["addKey"] = async ({ scopes = ["*"], revoked = false }) => {

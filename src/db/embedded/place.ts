@@ -24,7 +24,8 @@ export async function dataFolder(dataDir: string): Promise<string> {
     return await realpath(dataDir);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new StartError(`DATA_DIR: expected a folder that this user may make and write; ${dataDir} is not (${code}).`, { cause });
+    const expected = "DATA_DIR: expected a folder that this user may make and write";
+    throw new StartError(`${expected}; ${dataDir} is not (${code}).`, { cause });
   }
 }
 

@@ -87,16 +87,17 @@ function requestBody(input: ObjectSchema, fields: string[]): Json {
 
 function success(operation: AnyOperation, shape: Shape, components: Components): Json {
   if (operation.kind === "stream") {
-    return { 200: { description: "The stream.", headers, content: events(operation, components) } };
+    return { 200: { description: "The stream.", headers: limited, content: events(operation, components) } };
   }
   const status = shape.status ?? operation.successStatus ?? 200;
-  if (status === 204) return { 204: { description: "Done.", headers } };
+  if (status === 204) return { 204: { description: "Done.", headers: limited } };
   const twin = streamedTwins[operation.name as OperationName];
   const content = {
     "application/json": { schema: components.add(shape.response ?? operation.output) },
     ...(twin && events(subscriptions[twin], components)),
   };
-  return { [status]: { description: "Done.", headers, content } };
+  const done = { description: "Done.", headers: limited, content };
+  return { [status]: done, ...(shape.statusOf && { 200: done }) };
 }
 
 /** A stream is text to OpenAPI 3.1; what each `data:` line holds is said beside it. */
@@ -140,9 +141,10 @@ function codesOf({ errors, scope }: AnyOperation, hasBody: boolean): Set<Failure
 
 function refusal(codes: readonly FailureCode[]): Json {
   const named = { type: "object", properties: { code: { type: "string", enum: codes } } };
+  const isLimit = codes.includes("rate_limited");
   return {
     description: codes.map((code) => `\`${code}\``).join(", "),
-    headers,
+    headers: isLimit ? { ...limited, "retry-after": reference("headers", "RetryAfter") } : headers,
     content: { "application/json": { schema: { allOf: [reference("schemas", "FailureBody"), named] } } },
   };
 }
@@ -194,6 +196,14 @@ const reference = (kind: "schemas" | "parameters" | "headers", name: string): Js
 
 const headers = { "x-request-id": reference("headers", "RequestId") };
 
+/** Where a key's calls are counted. */
+const limited = {
+  ...headers,
+  "ratelimit-limit": reference("headers", "RateLimitLimit"),
+  "ratelimit-remaining": reference("headers", "RateLimitRemaining"),
+  "ratelimit-reset": reference("headers", "RateLimitReset"),
+};
+
 const sharedComponents = {
   securitySchemes: {
     bearer: { type: "http", scheme: "bearer", description: "An API key: csk_test_… or csk_live_…" },
@@ -202,11 +212,15 @@ const sharedComponents = {
     RequestId: {
       description: "Names this request in the server's log; a caller's own is kept.", schema: { type: "string" },
     },
+    RateLimitLimit: { description: "Calls of this kind that the key may make in a minute.", schema: { type: "integer" } },
+    RateLimitRemaining: { description: "How many of them are left.", schema: { type: "integer" } },
+    RateLimitReset: { description: "Seconds until there are as many again.", schema: { type: "integer" } },
+    RetryAfter: { description: "Seconds to wait before a repeat.", schema: { type: "integer" } },
   },
   parameters: {
     Project: {
       name: "x-codespar-project", in: "header", required: false, schema: { type: "string" },
-      description: "A project of this key's organization, where it is not the key's own.",
+      description: "The project that a service key acts in. A project's own key needs none, and is refused for another project's.",
     },
     IdempotencyKey: {
       name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", minLength: 1, maxLength: 255 },

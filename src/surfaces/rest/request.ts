@@ -2,13 +2,15 @@
 import type { Logger } from "pino";
 import { asFailure, Failure, failureBody } from "../../../schema/failures.ts";
 import type { Origin } from "../../../schema/tool-calls.ts";
-import type { CallerContext } from "../../door.ts";
+import type { CallerContext, Quota } from "../../door.ts";
 
 /** A request as the host hands it to a surface: its body already read within the limit, its id already chosen. */
 export interface Inbound {
   request: Request;
   body: Uint8Array | undefined;
   requestId: string;
+  /** What the key has left, once the door has said so: REST tells it with every answer. */
+  quota?: Quota;
 }
 
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
@@ -48,14 +50,21 @@ export function decodeSegment(segment: string): string {
   }
 }
 
+/** As the IETF's draft of 2021 names them, which clients read; the reset is in seconds from now. */
+export const quotaHeaders = (quota: Quota | undefined): Record<string, string> =>
+  quota
+    ? { "ratelimit-limit": String(quota.limit), "ratelimit-remaining": String(quota.remaining), "ratelimit-reset": String(quota.resetSeconds) }
+    : {};
+
 /** Answers with the flat body that every released client reads. Anything but a Failure is our bug, and logged. */
-export function answerFailure(error: unknown, requestId: string, log: Log): Response {
+export function answerFailure(error: unknown, requestId: string, log: Log, quota?: Quota): Response {
   const failure = asFailure(error);
   if (failure !== error) log.error({ err: error, request_id: requestId }, "a surface failed");
   const { allowed } = failure.at as { allowed?: string };
   return Response.json(failureBody(failure, requestId), {
     status: failure.http,
     headers: {
+      ...quotaHeaders(quota),
       ...(failure.code === "unauthorized" && { "www-authenticate": "Bearer" }),
       ...(failure.code === "method_not_allowed" && allowed !== undefined && { allow: allowed }),
       ...(failure.retryAfterSeconds !== undefined && { "retry-after": String(Math.ceil(failure.retryAfterSeconds)) }),

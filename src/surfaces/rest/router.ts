@@ -7,7 +7,7 @@ import type { Operation } from "../../../schema/operation.ts";
 import type { CallerContext, Door, Streamed } from "../../door.ts";
 import { eventSource } from "../event-source.ts";
 import { fieldsOf } from "./body.ts";
-import { decodeSegment, directCallerOf, type Inbound } from "./request.ts";
+import { decodeSegment, directCallerOf, quotaHeaders, type Inbound } from "./request.ts";
 import { aliases, shapes, streamedTwins, type Shape } from "./shapes.ts";
 import { eventStream, HEARTBEAT_MS, onAbort, scripts, type Script, type StreamSettings } from "./sse.ts";
 
@@ -38,7 +38,7 @@ export function createRest(options: RestOptions): Rest {
     if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow: methodsOf(there) } });
     const route = there.find((candidate) => takes(candidate, method));
     if (!route) throw new Failure("method_not_allowed", { ...at, allowed: methodsOf(there) });
-    const context = directCallerOf(inbound.request);
+    const context: CallerContext = { ...directCallerOf(inbound.request), onQuota: (quota) => (inbound.quota = quota) };
     const fields = { ...given(inbound), ...paramsOf(route, path) };
     const streamed = streamedBy(route.name, headers);
     return streamed
@@ -51,18 +51,18 @@ async function answer(
   name: OperationName,
   fields: Record<string, unknown>,
   context: CallerContext,
-  { request }: Inbound,
+  inbound: Inbound,
   { door }: RestOptions,
 ): Promise<Response> {
   const operation: Operation = operations[name];
   const shape: Shape = (shapes as Partial<Record<OperationName, Shape>>)[name] ?? {};
   const result: object = await door.call(name, shape.input?.(fields) ?? fields, context);
   const isReplayed = "replayed" in result && result.replayed === true;
-  const headers = { "cache-control": "no-store", ...(isReplayed && { "idempotent-replayed": "true" }) };
+  const headers = { "cache-control": "no-store", ...quotaHeaders(inbound.quota), ...(isReplayed && { "idempotent-replayed": "true" }) };
   if (shape.status === 204) return new Response(null, { status: 204, headers });
   const body = JSON.stringify(shape.output?.(result) ?? result);
-  return new Response(request.method === "HEAD" ? null : body, {
-    status: operation.successStatus ?? 200,
+  return new Response(inbound.request.method === "HEAD" ? null : body, {
+    status: shape.statusOf?.(result) ?? operation.successStatus ?? 200,
     headers: { "content-type": "application/json", ...headers },
   });
 }
@@ -71,9 +71,10 @@ async function stream(
   name: SubscriptionName,
   fields: Record<string, unknown>,
   context: CallerContext,
-  { request, requestId }: Inbound,
+  inbound: Inbound,
   { door, clock, stopWatches, stopSends, heartbeatMs = HEARTBEAT_MS }: RestOptions,
 ): Promise<Response> {
+  const { request, requestId } = inbound;
   const gone = new AbortController();
   onAbort(request.signal, gone.signal, () => gone.abort());
   const input = { ...resumption(name, request.headers), ...fields };
@@ -82,7 +83,7 @@ async function stream(
     gone: gone.signal,
   });
   const stop = name === "sessions.sendStream" ? stopSends : stopWatches;
-  const settings: StreamSettings = { clock, heartbeatMs, stop, requestId };
+  const settings: StreamSettings = { clock, heartbeatMs, stop, requestId, headers: quotaHeaders(inbound.quota) };
   return eventStream(source, scripts[name] as Script<unknown>, settings, gone);
 }
 

@@ -4,7 +4,11 @@
  */
 import { z } from "zod";
 import type { OperationName, Operations, SubscriptionName } from "../../../schema/index.ts";
+import { listServers, listTools, Server, Tool } from "../../../schema/catalog.ts";
+import { Connection, listConnections } from "../../../schema/connections.ts";
+import { LogEntry, sessionLogs } from "../../../schema/logs.ts";
 import type { Route, Wire } from "../../../schema/operation.ts";
+import { Project } from "../../../schema/projects.ts";
 import { Session } from "../../../schema/sessions.ts";
 import { execute } from "../../../schema/tool-calls.ts";
 
@@ -19,6 +23,8 @@ export interface Shape<Output = unknown> {
   response?: z.ZodType;
   /** Answers without a body. */
   status?: 204;
+  /** The status of success, where the body decides between 200 and the operation's own. */
+  statusOf?: (body: Output) => number;
 }
 
 const RestSession = Session.extend({
@@ -30,6 +36,38 @@ const RestSessionPage = z.object({
   data: z.array(RestSession).describe("The same as `sessions`."),
   next_before: z.string().nullable(),
 }).meta({ id: "RestSessionPage" });
+
+const RestProjectPage = z.object({
+  projects: z.array(Project),
+  data: z.array(Project).describe("The same as `projects`."),
+  next_before: z.string().nullable(),
+}).meta({ id: "RestProjectPage" });
+
+const RestServer = Server.extend({
+  region: z.string().describe("The same as `country`."),
+  tool_count: z.int().describe("The same as `tools_count`."),
+  pkg: z.string().describe("What brings it."),
+}).meta({ id: "RestServer" });
+
+const RestServerPage = listServers.output.extend({
+  servers: z.array(RestServer),
+  data: z.array(RestServer).describe("The same as `servers`."),
+}).meta({ id: "RestServerPage" });
+
+const RestToolPage = listTools.output.extend({ data: z.array(Tool).describe("The same as `tools`.") }).meta({ id: "RestToolPage" });
+
+const RestConnection = Connection.extend({
+  metadata: z.record(z.string(), z.string()).describe("The same as `connection_metadata`."),
+  expires_at: z.null().describe("None of them ends by itself."),
+}).meta({ id: "RestConnection" });
+
+const RestLogPage = sessionLogs.output.extend({ data: z.array(LogEntry).describe("The same as `logs`.") }).meta({ id: "RestLogPage" });
+
+const asRestServer = <Row extends Wire<typeof Server>>(server: Row) =>
+  ({ ...server, region: server.country, tool_count: server.tools_count, pkg: `codespar-server/${server.id}` });
+
+const asRestConnection = <Row extends Wire<typeof Connection>>(connection: Row) =>
+  ({ ...connection, metadata: connection.connection_metadata, expires_at: null });
 
 const withBothCounters = (session: Wire<typeof Session>) => ({ ...session, tool_calls_count: session.tool_call_count });
 
@@ -44,6 +82,29 @@ export const shapes: { [Name in OperationName]?: Shape<Wire<Operations[Name]["ou
     response: RestSessionPage,
   },
   "sessions.close": { status: 204 },
+  "sessions.logs": { output: (page) => ({ ...page, data: page.logs }), response: RestLogPage },
+  "servers.list": {
+    input: ({ region, ...fields }) => ({ ...(region !== undefined && { country: region }), ...fields }),
+    request: listServers.input.extend({ region: z.string().optional().describe("The same as `country`.") }),
+    output: ({ servers, ...page }) => {
+      const rows = servers.map(asRestServer);
+      return { servers: rows, data: rows, ...page };
+    },
+    response: RestServerPage,
+  },
+  "servers.get": { output: asRestServer, response: RestServer.extend({ tools: z.array(Tool) }).meta({ id: "RestServerDetail" }) },
+  "tools.list": { output: (page) => ({ ...page, data: page.tools }), response: RestToolPage },
+  "connections.list": {
+    output: ({ connections, ...page }) => ({ connections: connections.map(asRestConnection), ...page }),
+    response: listConnections.output.extend({ connections: z.array(RestConnection) }).meta({ id: "RestConnectionPage" }),
+  },
+  "connections.create": {
+    output: asRestConnection,
+    response: RestConnection.extend({ rotated: z.boolean() }).meta({ id: "RestCreatedConnection" }),
+    statusOf: ({ rotated }) => (rotated ? 200 : 201),
+  },
+  "connections.updateMetadata": { output: asRestConnection, response: RestConnection },
+  "projects.list": { output: (page) => ({ ...page, data: page.projects }), response: RestProjectPage },
   "tools.execute": {
     input: ({ params, ...fields }) => ({ ...(params !== undefined && { input: params }), ...fields }),
     request: execute.input.extend({
@@ -55,6 +116,11 @@ export const shapes: { [Name in OperationName]?: Shape<Wire<Operations[Name]["ou
 /** Further published routes of an operation. */
 export const aliases: Record<Route, OperationName> = {
   "POST /sessions/{session_id}/close": "sessions.close",
+  "GET /providers": "servers.list",
+  "GET /providers/{server_id}": "servers.get",
+  "GET /providers/{server_id}/auth-schema": "servers.authSchema",
+  "POST /connections/start": "connections.start",
+  "POST /api-keys/{key_id}/revoke": "keys.revoke",
 };
 
 /** Operations whose route answers with a stream when the caller accepts one, and what streams then. */

@@ -15,6 +15,8 @@ export const HEARTBEAT_MS = 15_000;
 export const LINGER_MS = 5_000;
 /** Longest life of a watch; its caller asks again. */
 export const WATCH_MS_MAX = 30 * 60_000;
+/** Longest life of a log: a person reads it, and no released client asks again. */
+const LOG_MS_MAX = 8 * 60 * 60_000;
 
 export interface StreamSettings {
   clock: Clock;
@@ -22,6 +24,8 @@ export interface StreamSettings {
   /** Aborts when streams of this kind have to end because the server stops. */
   stop: AbortSignal;
   requestId: string;
+  /** Further headers of the answer. */
+  headers: Record<string, string>;
 }
 
 type Ending = "terminal" | "max_duration" | "shutting_down" | "ended";
@@ -60,6 +64,14 @@ export const scripts: { [Name in SubscriptionName]: Script<Item<Name>> } = {
     ...watchFrames,
     frame: (change, id) => frame("tool_call", change, id),
     after: () => "go_on",
+  },
+  "logs.watch": {
+    frame: (entry, id) => frame("log", entry, id),
+    after: () => "go_on",
+    // Released clients take every frame with data for a line of the log, so how it ends is a comment.
+    farewell: (ending) => `: ${ending}\n\n`,
+    failed: (failure, requestId) => `: ${failure.code} ${requestId}\n\n`,
+    msMax: LOG_MS_MAX,
   },
   "sessions.sendStream": {
     frame: (event, id) => frame(event.type, superset(event), id),
@@ -105,7 +117,7 @@ export function eventStream<Item>(
       void frames.return();
     },
   });
-  return new Response(body, { headers: EVENT_STREAM });
+  return new Response(body, { headers: { ...EVENT_STREAM, ...settings.headers } });
 }
 
 const EVENT_STREAM = {

@@ -55,7 +55,8 @@ describe("a fresh start", () => {
   test("knows every letter's case, and sorts text by code point as ids need it", async () => {
     const server = await start(await newFolder());
     await using(server.url, async (sql) => {
-      const [letters] = await sql`select lower('ÇÃO É Ü') as lower, upper('maçã, útil') as upper, 'AÇÃO' ilike 'ação' as alike`;
+      const [letters] = await sql`
+        select lower('ÇÃO É Ü') as lower, upper('maçã, útil') as upper, 'AÇÃO' ilike 'ação' as alike`;
       expect(letters).toEqual({ lower: "ção é ü", upper: "MAÇÃ, ÚTIL", alike: true });
       const ids = ["tc_b", "tc_B", "tc_á", "tc_a", "tc_0", "tc-1", "tc_Z"];
       const sorted = await sql<{ id: string }[]>`select id from unnest(${ids}::text[]) id order by id`;

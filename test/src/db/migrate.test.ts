@@ -85,7 +85,8 @@ test("a build without its migrations does not start on an empty database", async
   await expect(migrate(db, { folder: missing })).rejects.toThrow(`There are no migrations in ${missing}`);
 });
 
-test.each(["14.20 (Debian 14.20-1.pgdg12+1)", "9.6.24"])("PostgreSQL %s is refused as too old, and nothing is applied", async (version) => {
+const tooOld = ["14.20 (Debian 14.20-1.pgdg12+1)", "9.6.24"];
+test.each(tooOld)("PostgreSQL %s is refused as too old, and nothing is applied", async (version) => {
   await claimVersion(version);
   const old = openDatabase({ url: `${db.url}?search_path=claims,pg_catalog,public`, maxConnections: 2 });
   const refused = `The database is PostgreSQL ${version}, and this server needs 15 or newer. Upgrade it, `;

@@ -5,10 +5,10 @@ import { afterAll, expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/connect.ts";
 import { connectTestProjects, createServer, type Server } from "../../../src/server.ts";
 import { readSettings } from "../../../src/settings.ts";
-import { mariaCharge, testKey } from "../../support/app.ts";
+import { testKey } from "../../support/app.ts";
 import { testDatabase } from "../../support/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { askedOf, references } from "../../support/money.ts";
+import { asaasCharge, askedOf, references } from "../../support/money.ts";
 
 const { url } = await testDatabase();
 const clock = new FakeClock();
@@ -30,7 +30,7 @@ async function startOne(): Promise<Server> {
 const context = { credential: testKey, origin: "direct", requestId: "req_processes" } as const;
 const { id: sessionId } = await one.door.call("sessions.create", { user_id: "maria" }, context);
 const charge = (server: Server, key: string, changes: object = {}) =>
-  server.door.call("tools.execute", { session_id: sessionId, tool: "codespar_charge", input: { ...mariaCharge, ...changes, idempotency_key: key } }, context);
+  server.door.call("tools.execute", { session_id: sessionId, tool: "codespar_charge", input: { ...asaasCharge, ...changes, idempotency_key: key } }, context);
 const sentUnder = (key: string): number =>
   [one, two].flatMap((server) => references(askedOf(server.twins, "/payments"))).filter((reference) => reference === key).length;
 
