@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { asaas } from "../providers/asaas/index.ts";
-import { qrPng } from "../providers/asaas/qr-png.ts";
+import { qrPng } from "../providers/qr-png.ts";
 import { providers } from "../providers/index.ts";
 import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
 import { buildDynamicCode } from "../schema/pix/brcode.ts";

@@ -8,7 +8,7 @@ import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import { buildDynamicCode } from "../../schema/pix/brcode.ts";
 import { makeEndToEndId, parsePixKey } from "../../schema/pix/keys.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
-import { qrPng } from "./qr-png.ts";
+import { qrPng } from "../qr-png.ts";
 import { calendarDay, wallTime } from "./sao-paulo.ts";
 
 export const asaasTwin: TwinDefinition = {

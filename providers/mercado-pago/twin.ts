@@ -8,7 +8,7 @@ import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import { buildDynamicCode } from "../../schema/pix/brcode.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
-import { qrPng } from "../asaas/qr-png.ts";
+import { qrPng } from "../qr-png.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 
 export const mercadoPagoTwin: TwinDefinition = {

@@ -1,9 +1,8 @@
 /** Who may call: organizations, their projects, and keys (stored as hashes). */
-import { boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import type { ProjectSettings } from "./projects.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const organizations = pgTable("organizations", {
   id: text().primaryKey(),

@@ -1,8 +1,7 @@
 /** Agent runs and everything that happened in them: a client that lost its stream reads on from here. */
-import { index, integer, json, jsonb, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { index, integer, json, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { SendResult } from "../../schema/agent.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const runs = pgTable(
   "runs",

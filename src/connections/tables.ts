@@ -1,9 +1,8 @@
 /** A tenant's stored, encrypted credentials for one server. */
 import { sql } from "drizzle-orm";
-import { index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const connections = pgTable(
   "connections",

@@ -2,10 +2,9 @@
  * The outbox: what changed, written in the transaction that changed it. Readers order by (transaction, id) and read only
  * transactions that no running one can precede, so that a late commit is never skipped.
  */
-import { bigint, customType, index, jsonb, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, index, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import { sql } from "drizzle-orm";
-
-const xid8 = customType<{ data: string }>({ dataType: () => "xid8" });
+import { moment, xid8 } from "../db/column-types.ts";
 
 export const outbox = pgTable(
   "outbox",
@@ -20,7 +19,7 @@ export const outbox = pgTable(
     subject: text().notNull(),
     sessionId: text("session_id"),
     data: jsonb().$type<Record<string, unknown>>(),
-    createdAt: timestamp("created_at", { withTimezone: true, precision: 3 }).notNull(),
+    createdAt: moment("created_at").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.projectId, table.id] }),

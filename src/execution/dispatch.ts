@@ -148,7 +148,7 @@ function declined(provider: string, answer: Extract<Outcome<unknown>, { outcome:
 const REFUSAL_CHARS_MAX = 500;
 
 /** A provider's sentence as a row can keep it: PostgreSQL takes neither NUL nor half a character. */
-const readable = (text: string): string => text.slice(0, REFUSAL_CHARS_MAX).replace(/[\p{Cc}\p{Surrogate}]+/gu, " ").trim();
+const readable = (text: string): string => text.slice(0, REFUSAL_CHARS_MAX).replace(/[\s\p{Cc}\p{Surrogate}]+/gu, " ").trim();
 
 /** Nothing was done, and the caller is told to repeat the call: the key must then be free for it. */
 const mayBeRepeated = ({ outcome, failure }: Exclude<Attempt, { outcome: "accepted" }>): boolean =>

@@ -1,11 +1,10 @@
 /** Tool calls, and the dispatches they made. */
 import { sql } from "drizzle-orm";
-import { bigint, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { DispatchOutcome, SettlementKind, SettlementState } from "../../schema/settlement.ts";
 import type { Environment, Origin } from "../../schema/tool-calls.ts";
 import type { Candidate } from "../rails/router.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const toolCalls = pgTable(
   "tool_calls",

@@ -2,9 +2,8 @@
  * The books. Balance, immutability and single posting are constraints of the database (migration `rules`), not only of
  * this code: an unbalanced ledger transaction cannot commit, an entry cannot change, a key cannot be posted twice.
  */
-import { bigint, index, integer, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+import { bigint, index, integer, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 
 export const ledgerTransactions = pgTable(
   "ledger_transactions",

@@ -1,9 +1,7 @@
 /** Inbound messages of providers, kept as they arrived before they are acknowledged. */
 import { sql } from "drizzle-orm";
-import { customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
-const bytes = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
+import { index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { bytes, moment } from "../db/column-types.ts";
 
 export const notifications = pgTable(
   "notifications",

@@ -1,9 +1,8 @@
 /** Sessions, and how far each declared mock of a session has been used. */
-import { index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import type { Mocks } from "./mocks.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const sessions = pgTable(
   "sessions",

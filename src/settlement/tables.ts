@@ -1,8 +1,7 @@
 /** What providers said about our calls: append only, each claim once. */
-import { bigint, index, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { moment } from "../db/column-types.ts";
 import type { SettlementState } from "../../schema/settlement.ts";
-
-const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export const settlementEvents = pgTable(
   "settlement_events",

@@ -6,6 +6,7 @@ import { compared, everyDoor, throughEveryDoor, type Case, type Scene } from "..
 
 const NOWHERE = "ses_01jd5v0000000000000000none";
 const NO_CALL = "tc_01jd5v0000000000000000none";
+const NO_CONNECTION = "ca_01jd5v0000000000000000none";
 
 const app = await startApp({ limits: { inFlightWaitMs: 0 } });
 const doors = everyDoor(app);
@@ -18,6 +19,10 @@ const noToolCall = { code: "tool_call_not_found", field: "tool_call_id", retry: 
 const noToolCallId = { code: "invalid_tool_call_id", field: "tool_call_id", retry: "never", http: 400 };
 const noKey = { code: "key_not_found", field: "key_id", retry: "never", http: 404 };
 const noProject = { code: "project_not_found", field: "project_id", retry: "never", http: 404 };
+const noServer = { code: "server_not_found", field: "server_id", retry: "never", http: 404 };
+const notConnectable = { code: "server_not_connectable", field: "server_id", retry: "never", http: 422 };
+const noConnection = { code: "connection_not_found", field: "connection_id", retry: "never", http: 404 };
+const connectionOver = { code: "connection_not_active", retry: "never", http: 409 };
 const noCursor = { code: "cursor_invalid", field: "before", retry: "never", http: 400 };
 
 const label = {
@@ -71,6 +76,22 @@ async function threeCalls(scene: Scene): Promise<{ session_id: string; ids: stri
     await scene.pass(1);
   }
   return { session_id, ids };
+}
+
+/** A user's own connection, and then another's. */
+async function twoConnections(scene: Scene): Promise<[string, string]> {
+  const connect = async (user_id: string) => {
+    const { id } = await scene.call("connections.create", { server_id: "persona", secret: "any", user_id, connection_metadata: { inquiry_template_id: "itmpl_1", note: "mine" } });
+    await scene.pass(1);
+    return id;
+  };
+  return [await connect("ana"), await connect("rui")];
+}
+
+async function revokedConnection(scene: Scene): Promise<string> {
+  const [connection_id] = await twoConnections(scene);
+  await scene.call("connections.revoke", { connection_id });
+  return connection_id;
 }
 
 /** A charge under this key whose first call has not ended. */
@@ -433,6 +454,172 @@ const cases: Partial<Record<OperationName, Case[]>> = {
     },
     { title: "knows no other call", call: () => ({ input: { tool_call_id: NO_CALL } }), failure: noToolCall },
     { title: "refuses what is no id", call: () => ({ input: { tool_call_id: "1" } }), failure: noToolCallId },
+  ],
+
+  "sessions.logs": [
+    {
+      title: "lists the calls of a session, newest first",
+      call: async (scene) => ({ input: { session_id: (await threeCalls(scene)).session_id } }),
+      answer: { logs: [{ tool: "codespar_charge", status: "error" }, { tool: "codespar_discover", server: "codespar" }, { tool: "codespar_charge", status: "success" }], next_before: null },
+    },
+    {
+      title: "pages",
+      call: async (scene) => {
+        const { session_id, ids } = await threeCalls(scene);
+        return { input: { session_id, limit: 1, before: ids[2] } };
+      },
+      answer: { logs: [{ tool: "codespar_discover" }], next_before: expect.stringMatching(/^tc_/) },
+    },
+    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
+    { title: "refuses a cursor that it never gave", call: async (scene) => ({ input: { session_id: await scene.session(), before: "1" } }), failure: noCursor },
+  ],
+
+  "servers.list": [
+    { title: "lists the catalogue", call: () => ({ input: {} }), answer: { servers: expect.arrayContaining([expect.objectContaining({ id: "asaas", connectable: true })]), offset: 0 } },
+    {
+      title: "filters by everything there is, and pages",
+      call: () => ({ input: { category: "fiscal", country: "BR", q: "nuvem", status: "coming-soon", auth_type: "oauth", limit: 1, offset: 0 } }),
+      answer: { servers: [{ id: "nuvem-fiscal" }], filtered: 1, limit: 1 },
+    },
+  ],
+
+  "servers.get": [
+    { title: "reads one with its tools", call: () => ({ input: { server_id: "codespar" } }), answer: { id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge" })]) } },
+    { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
+  ],
+
+  "servers.tools": [
+    { title: "lists the tools of one", call: () => ({ input: { server_id: "codespar" } }), answer: { server_id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_pay" })]) } },
+    { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
+  ],
+
+  "servers.authSchema": [
+    {
+      title: "says what a connection is made of",
+      call: () => ({ input: { server_id: "z-api" } }),
+      answer: { auth_type: "path_secret", environment: "test", fields: [{ name: "token", kind: "path_secret" }, {}], settings: [{ name: "instance_id" }] },
+    },
+    { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
+    { title: "says of one without an adapter that it cannot be connected", call: () => ({ input: { server_id: "zoop" } }), failure: notConnectable },
+  ],
+
+  "tools.list": [
+    { title: "lists every tool", call: () => ({ input: {} }), answer: { tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge", server: "codespar" })]) } },
+    { title: "lists those of one server", call: () => ({ input: { server: "codespar", limit: 2, offset: 1 } }), answer: { tools: [{ server: "codespar" }, {}], limit: 2, offset: 1 } },
+    { title: "knows no other server", call: () => ({ input: { server: "nowhere" } }), failure: { ...noServer, field: "server" } },
+  ],
+
+  "tools.get": [
+    { title: "reads one with its schemas", call: () => ({ input: { tool: "codespar_kyc" } }), answer: { server: "codespar", effect: "writes", input_schema: { type: "object" }, output_schema: { type: "object" } } },
+    { title: "knows no other", call: () => ({ input: { tool: "asaas/do everything?" } }), failure: { code: "tool_not_registered", retry: "never", http: 404 } },
+  ],
+
+  "connections.list": [
+    {
+      title: "lists every connection, newest first",
+      call: () => ({ input: {} }),
+      answer: { connections: expect.arrayContaining([expect.objectContaining({ server_id: "asaas", status: "connected", user_id: null })]), next_before: null },
+    },
+    {
+      title: "filters by everything there is, and pages",
+      call: async (scene) => {
+        const [first] = await twoConnections(scene);
+        await scene.call("connections.revoke", { connection_id: first });
+        return { input: { user_id: "ana", server_id: "persona", status: "revoked", limit: 1, before: "ca_zzzzzzzzzzzzzzzzzzzzzzzzzz" } };
+      },
+      answer: { connections: [{ user_id: "ana", server_id: "persona", status: "revoked", connection_metadata: {} }], next_before: null },
+    },
+    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "1" } }), failure: noCursor },
+  ],
+
+  "connections.create": [
+    {
+      title: "connects a server for a user",
+      call: () => ({ input: { server_id: "persona", secret: { api_key: "any" }, user_id: "ana", display_name: "Ana's", connection_metadata: { inquiry_template_id: "itmpl_1", some_Key: "kept" } } }),
+      answer: { server_id: "persona", user_id: "ana", display_name: "Ana's", status: "connected", rotated: false, connection_metadata: { some_Key: "kept" } },
+    },
+    {
+      title: "gives a connection that is there other credentials",
+      call: () => ({ input: { server_id: "asaas", secret: "any" } }),
+      answer: { server_id: "asaas", user_id: null, rotated: true },
+    },
+    {
+      title: "refuses credentials under other names",
+      call: () => ({ input: { server_id: "asaas", secret: { key: "any" } } }),
+      failure: { code: "validation_failed", field: "secret.key", expected: "api_key", retry: "never", http: 400 },
+    },
+    { title: "knows no other server", call: () => ({ input: { server_id: "nowhere", secret: "any" } }), failure: noServer },
+    { title: "connects nothing without an adapter", call: () => ({ input: { server_id: "zoop", secret: "any" } }), failure: notConnectable },
+  ],
+
+  "connections.revoke": [
+    {
+      title: "revokes a connection",
+      call: async (scene) => ({ input: { connection_id: (await twoConnections(scene))[0] } }),
+      answer: { status: "revoked", already: false },
+    },
+    {
+      title: "changes nothing the second time",
+      call: async (scene) => {
+        const [connection_id] = await twoConnections(scene);
+        await scene.call("connections.revoke", { connection_id });
+        return { input: { connection_id } };
+      },
+      answer: { status: "revoked", already: true },
+    },
+    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION } }), failure: noConnection },
+  ],
+
+  "connections.updateMetadata": [
+    {
+      title: "sets and removes settings",
+      call: async (scene) => ({ input: { connection_id: (await twoConnections(scene))[0], connection_metadata: { note: null, some_Key: "kept" } } }),
+      answer: { connection_metadata: { some_Key: "kept", inquiry_template_id: expect.any(String) } },
+    },
+    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION, connection_metadata: {} } }), failure: noConnection },
+    {
+      title: "changes nothing of a revoked one",
+      call: async (scene) => ({ input: { connection_id: await revokedConnection(scene), connection_metadata: {} } }),
+      failure: connectionOver,
+    },
+  ],
+
+  "connections.setWebhookSecret": [
+    {
+      title: "sets the secret that notifications are signed with",
+      call: async (scene) => ({ input: { connection_id: (await twoConnections(scene))[0], secret: "whsec_1", keep_previous: true } }),
+      answer: { server_id: "persona", updated: true },
+    },
+    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION, secret: "s" } }), failure: noConnection },
+    {
+      title: "changes nothing of a revoked one",
+      call: async (scene) => ({ input: { connection_id: await revokedConnection(scene), secret: "s" } }),
+      failure: connectionOver,
+    },
+    {
+      title: "refuses one for a server that sends no notifications",
+      call: async (scene) => {
+        const [connection_id] = await twoConnections(scene);
+        await scene.app.platform.db.sql`update connections set server_id = 'zoop' where id = ${connection_id}`;
+        return { input: { connection_id, secret: "s" } };
+      },
+      failure: { code: "provider_has_no_inbound_webhooks", retry: "never", http: 400 },
+    },
+  ],
+
+  "connections.start": [
+    {
+      title: "makes a link for a user",
+      call: () => ({ input: { server_id: "asaas", user_id: "ana", redirect_uri: "https://app.example.com/done", scopes: "payments" } }),
+      answer: { link_token: expect.stringMatching(/^lnk_/), authorize_url: expect.stringMatching(/\/connect\/lnk_/) },
+    },
+    {
+      title: "refuses to lead anywhere but to a page",
+      call: () => ({ input: { server_id: "asaas", user_id: "ana", redirect_uri: "javascript:alert(1)" } }),
+      failure: { code: "validation_failed", field: "redirect_uri", expected: "expected an http(s) URL", retry: "never", http: 400 },
+    },
+    { title: "knows no other server", call: () => ({ input: { server_id: "nowhere", user_id: "ana", redirect_uri: "https://app.example.com" } }), failure: noServer },
+    { title: "links to nothing without an adapter", call: () => ({ input: { server_id: "zoop", user_id: "ana", redirect_uri: "https://app.example.com" } }), failure: notConnectable },
   ],
 
   "rails.list": [

@@ -12,8 +12,9 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   ["pix", /000201[0-9]{2}.+?\*{3}6304[0-9A-F]{4}/],
   ["png", /iVBORw0KGgo[A-Za-z0-9+/=]+/],
   ["event", /\bevt_(?:[0-9a-f]{32}&\d+|[A-Za-z0-9]{24}\b)/],
-  ["id", /\b(?:org|prj|key|ses|run|tc|ca|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
+  ["id", /\b(?:org|prj|key|ses|run|tc|ca|lnk|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
   ["key", /\bcs?sk_(?:test|live|internal)_[A-Za-z0-9]{4,32}\b/],
+  ["link_token", /\blnk_[A-Za-z0-9]{16,}\b/],
   ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
   // Counted over all accounts of a twin.
   ["customer", /\bcus_\d{12}\b/],
@@ -97,12 +98,17 @@ const replaced = (text: string, replacement: (kind: string, found: string) => st
 /** How many calls were made: MCP makes several of one. */
 const COUNTS = "rate_windows";
 
+/** What counts requests, of which doors make different numbers: it says nothing of their effects. */
+const COUNTERS = ["rate_windows"];
+
 /** Every row of an organization or of one project, by table. A table that is added later is read too. */
-export async function rowsOf({ sql }: Pick<Database, "sql">, owner: { org_id: string } | { project_id: string }): Promise<Record<string, Json[]>> {
+export async function rowsOf(
+  { sql }: Pick<Database, "sql">, owner: { org_id: string } | { project_id: string },
+): Promise<Record<string, Json[]>> {
   const [[column, id]] = Object.entries(owner) as [[string, string]];
   const tables = await sql<{ name: string }[]>`
     select table_name as name from information_schema.columns
-    where table_schema = 'public' and column_name = ${column} and table_name <> ${COUNTS} order by table_name`;
+    where table_schema = 'public' and column_name = ${column} and table_name <> all(${COUNTERS}) order by table_name`;
   const rows: Record<string, Json[]> = {};
   for (const { name } of tables) {
     const found = await sql<{ row: Json }[]>`select to_jsonb(t) as row from ${sql(name)} t where ${sql(column)} = ${id}`;
@@ -112,11 +118,12 @@ export async function rowsOf({ sql }: Pick<Database, "sql">, owner: { org_id: st
 }
 
 /**
- * The database's own numbers are shared by all tenants and left out; so is how much a model read, since pictures in it are of chance
- * size, and what is sealed. Bodies are kept as bytes, and read here.
+ * Left out are the database's own numbers, which all tenants share; what is sealed; when a key was last used; and how much a
+ * model read, since pictures in it are of chance size. Bodies are kept as bytes, and read here.
  */
-function legible({ id, transaction: _shared, input_tokens: _read, sealed: _sealed, wrapped: _wrapped, body, ...row }: Json): Json {
-  return { ...row, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
+function legible(row: Json): Json {
+  const { id, transaction: _, sealed: _sealed, wrapped: _wrapped, last_used_at: _used, input_tokens: _read, body, ...rest } = row;
+  return { ...rest, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
 }
 
 function readBody(hex: string): unknown {

@@ -33,6 +33,12 @@ test("other spellings of the same arguments are the same call", async () => {
   expect(again).toEqual({ ...first, replayed: true });
 });
 
+test("a default that is spelled out is the same call", async () => {
+  const pay = (spelled: object) => app.run("codespar_pay", { amount: 700, recipient: { pix_key: "ana@example.com" }, idempotency_key: "pay-spelled", ...spelled });
+  const first = await pay({});
+  expect(await pay({ action: "pay", currency: "brl", method: "pix" })).toEqual({ ...first, replayed: true });
+});
+
 test("a key that names another effect is a conflict, in band when the key is an argument", async () => {
   const first = await charge("order-2");
   const sent = askedOf(app.twins, "/payments").length;
