@@ -1,6 +1,6 @@
 /**
- * Asaas as a `Fetch` that answers in memory and at once: one customer, and charges that stay pending. What a charge takes over it is
- * our own time. It keeps nothing, so that a long run measures the same thing from end to end.
+ * Asaas as a `Fetch` that answers in memory and at once: one customer, and charges that stay pending. What a charge
+ * takes over it is our own time. It keeps nothing, so that a long run measures the same thing from end to end.
  */
 import { randomUUID } from "node:crypto";
 import { asaas } from "../providers/asaas/index.ts";
@@ -23,19 +23,25 @@ const answerAtOnce: Fetch = async (request) => {
   const { pathname } = new URL(request.url);
   if (pathname.endsWith("/customers")) return Response.json(customers);
   if (pathname.endsWith("/pixQrCode")) return Response.json(qrCode);
-  if (pathname.endsWith("/payments")) return Response.json(payment((await request.json()) as { value: number; externalReference: string }));
+  if (pathname.endsWith("/payments")) return Response.json(paymentOf((await request.json()) as Asked));
   throw new Error(`nothing answers ${request.method} ${pathname} at once`);
 };
 
 const customers = { data: [{ id: "cus_000000000001", cpfCnpj: "11144477735", deleted: false }], hasMore: false };
 
-function payment({ value, externalReference }: { value: number; externalReference: string }): object {
+interface Asked {
+  value: number;
+  externalReference: string;
+}
+
+function paymentOf({ value, externalReference }: Asked): object {
   const id = `pay_${randomUUID()}`;
-  return { id, status: "PENDING", value, netValue: value - 1.99, externalReference, invoiceUrl: `https://sandbox.asaas.com/i/${id}`, deleted: false };
+  const invoiceUrl = `https://sandbox.asaas.com/i/${id}`;
+  return { id, status: "PENDING", value, netValue: value - 1.99, externalReference, invoiceUrl, deleted: false };
 }
 
 const payload = buildDynamicCode({
-  location: "pix-h.asaas.com/qr/cobv/00000000000000000000000000000000", amountMinor: BigInt(pixCharge.amount), merchantName: "Loja de Teste",
-  merchantCity: "Joinville",
+  location: "pix-h.asaas.com/qr/cobv/00000000000000000000000000000000", amountMinor: BigInt(pixCharge.amount),
+  merchantName: "Loja de Teste", merchantCity: "Joinville",
 });
 const qrCode = { payload, encodedImage: qrPng(payload).toString("base64"), expirationDate: "2099-12-31 23:59:59" };

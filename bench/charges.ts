@@ -1,13 +1,13 @@
 /**
- * Charges per second through the whole pipeline, in process, against the statements of one such charge through the bare driver.
- * The provider answers at once, so the whole of a charge's latency is our own time and the database's.
+ * Charges per second through the whole pipeline, in process, against the statements of one such charge through the bare
+ * driver. The provider answers at once, so the whole of a charge's latency is our own time and the database's.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { newId, newIdempotencyKey } from "../schema/ids.ts";
 import { openDatabase, type Database } from "../src/db/connect.ts";
 import { drive, figuresOf, sum, type Figures, type Run } from "./measure.ts";
-import { startProduct, type Product } from "./product.ts";
+import { startProduct, type Charged, type Product } from "./product.ts";
 import { fine, times, whole, type Section } from "./report.ts";
 import { countRows, countStatements, countTransactions, record, replay, type Recording } from "./statements.ts";
 
@@ -70,13 +70,15 @@ interface RoundOptions {
 }
 
 /** The server is stopped before the bare driver's turn: it reads every change on, whoever wrote it. */
-async function measureRound(databaseUrl: string, bare: Database, { callers, repeated, ...time }: RoundOptions): Promise<Round> {
+async function measureRound(databaseUrl: string, bare: Database, options: RoundOptions): Promise<Round> {
+  const { callers, repeated, ...time } = options;
   const charges: Run[] = [];
   const product = await startProduct(databaseUrl);
   let made = repeated;
   try {
     const sessions = await Promise.all(Array.from({ length: Math.max(...callers) }, () => product.session()));
-    for (const count of callers) charges.push(await driveWarm(count, time, (caller) => product.charge(sessions[caller]!)));
+    const charge = (caller: number) => product.charge(sessions[caller]!);
+    for (const count of callers) charges.push(await driveWarm(count, time, charge));
     made ??= await recordCharge(product, sessions);
   } finally {
     await product.server.stop();
@@ -88,7 +90,9 @@ async function measureRound(databaseUrl: string, bare: Database, { callers, repe
 }
 
 async function driveWarm(
-  callers: number, { seconds, warmSeconds }: { seconds: number; warmSeconds: number }, call: (caller: number) => Promise<unknown>,
+  callers: number,
+  { seconds, warmSeconds }: { seconds: number; warmSeconds: number },
+  call: (caller: number) => Promise<unknown>,
 ): Promise<Run> {
   await drive({ callers, seconds: warmSeconds }, call);
   return drive({ callers, seconds }, call);
@@ -105,12 +109,7 @@ interface Repeated {
 }
 
 /** What must be new in every charge, and its caller's session. */
-interface Names {
-  sessionId: string;
-  toolCallId: string;
-  idempotencyKey: string;
-  paymentId: string;
-}
+type Names = Charged & { sessionId: string };
 
 /** Long enough for what charges before left to be done: changes read on, connections given back. */
 const QUIET_MS = 100;
@@ -123,13 +122,13 @@ async function recordCharge({ server, charge }: Product, sessions: readonly stri
   // Nobody waits for a wake-up, and concurrent charges share one: it is not among the statements of a charge.
   const { wake } = hub;
   hub.wake = () => {};
-  let names: Names | undefined;
-  const { recording } = await record(db, {
+  const namesOf = (charged: Charged): Names => ({ sessionId, ...charged });
+  const { result, recording } = await record(db, {
     work: () => charge(sessionId),
-    namesOf: (charged) => Object.values((names = { sessionId, ...charged })),
+    namesOf: (charged) => Object.values(namesOf(charged)),
   });
   hub.wake = wake;
-  return { recording, names: names!, sessions, added: difference(await countRows(db.sql), before) };
+  return { recording, names: namesOf(result), sessions, added: difference(await countRows(db.sql), before) };
 }
 
 /** Throws unless the repeated statements do what the charge did. */
@@ -137,12 +136,15 @@ async function checkRepeat(bare: Database, repeated: Repeated): Promise<void> {
   const before = await countRows(bare.sql);
   await repeaterOf(bare, repeated)(0);
   const added = difference(await countRows(bare.sql), before);
-  if (!isDeepStrictEqual(added, repeated.added))
-    throw new Error(`the repeated statements added ${JSON.stringify(added)}, the charge ${JSON.stringify(repeated.added)}`);
+  if (isDeepStrictEqual(added, repeated.added)) return;
+  const [again, first] = [added, repeated.added].map((rows) => JSON.stringify(rows));
+  throw new Error(`the statements sent again added ${again}, the charge ${first}`);
 }
 
-const difference = (after: Record<string, number>, before: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(Object.entries(after).map(([name, rows]) => [name, rows - (before[name] ?? 0)] as const).filter(([, rows]) => rows !== 0));
+function difference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
+  const added = Object.entries(after).map(([name, rows]) => [name, rows - (before[name] ?? 0)] as const);
+  return Object.fromEntries(added.filter(([, rows]) => rows !== 0));
+}
 
 const repeaterOf = ({ sql }: Database, { recording, names, sessions }: Repeated) => (caller: number): Promise<void> =>
   replay(sql, recording, new Map([
@@ -155,12 +157,16 @@ const repeaterOf = ({ sql }: Database, { recording, names, sessions }: Repeated)
 export const chargesSection = ({ statements, transactions, runs }: Charges): Section => ({
   title: "Charges through the whole pipeline, against their own SQL through the bare driver",
   notes: [
-    `One Pix charge (\`tools.execute\` in process, a provider that answers at once) waits for ${statements} statements, ${transactions} ` +
-    `transaction${transactions === 1 ? "" : "s"} among them. The bare driver sends the same ones, prepared and in the same order, and does nothing else.`,
+    `One Pix charge (\`tools.execute\` in process, a provider that answers at once) waits for ${statements} ` +
+    `statements, some of them in ${transactions === 1 ? "a transaction" : `${transactions} transactions`}. The bare ` +
+    "driver sends the same ones, prepared and in the same order, and does nothing else.",
   ],
-  header: ["callers", "charges/s", "bare driver/s", "ratio", "p50 ms", "p99 ms", "bare p50", "bare p99", "CPU µs", "bare CPU µs"],
+  header: [
+    "callers", "charges/s", "bare driver/s", "ratio", "p50 ms", "p99 ms", "bare p50", "bare p99", "CPU µs",
+    "bare CPU µs",
+  ],
   rows: runs.map(({ callers, charges, bare, ratio }) => [
-    String(callers), whole(charges.perSecond), whole(bare.perSecond), times(ratio), fine(charges.p50Ms), fine(charges.p99Ms), fine(bare.p50Ms), fine(bare.p99Ms),
-    whole(charges.cpuUs), whole(bare.cpuUs),
+    whole(callers), whole(charges.perSecond), whole(bare.perSecond), times(ratio), fine(charges.p50Ms),
+    fine(charges.p99Ms), fine(bare.p50Ms), fine(bare.p99Ms), whole(charges.cpuUs), whole(bare.cpuUs),
   ]),
 });

@@ -1,6 +1,6 @@
 /**
- * Servers under measurement run in a process of their own, so that the CPU they use is theirs alone and not the load's. Parent and
- * child call each other's functions by name over the channel that Node gives a fork.
+ * Servers under measurement run in a process of their own, so that the CPU they use is theirs alone and not the load's.
+ * The parent calls the child's functions by name over the channel that Node gives a fork.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,9 @@ import { cpuOf } from "./measure.ts";
 type Functions = Record<string, (argument: never) => unknown>;
 
 export interface Child<Asked extends Functions> {
-  call<Name extends keyof Asked & string>(name: Name, argument: Parameters<Asked[Name]>[0]): Promise<Awaited<ReturnType<Asked[Name]>>>;
+  call<Name extends keyof Asked & string>(
+    name: Name, argument: Parameters<Asked[Name]>[0],
+  ): Promise<Awaited<ReturnType<Asked[Name]>>>;
   /** CPU time it has used, user and system. */
   cpuUs(): Promise<number>;
   stop(): Promise<void>;
@@ -35,7 +37,9 @@ const STOP = "stop";
 const STOP_MS_MAX = 15_000;
 
 /** Starts a file of this folder. Its output is ours. */
-export function startChild<Asked extends Functions>(file: `${string}.ts`, environment: Record<string, string> = {}): Child<Asked> {
+export function startChild<Asked extends Functions>(
+  file: `${string}.ts`, environment: Record<string, string> = {},
+): Child<Asked> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), { env: { ...process.env, ...environment } });
   const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
   let asked = 0;
@@ -45,9 +49,12 @@ export function startChild<Asked extends Functions>(file: `${string}.ts`, enviro
     if (error === undefined) asker?.resolve(result as never);
     else asker?.reject(new Error(`${file}: ${error}`));
   });
-  child.on("exit", (code, signal) => waiting.forEach(({ reject }) => reject(new Error(`${file} ended with ${signal ?? code}`))));
+  child.on("exit", (code, signal) => {
+    for (const { reject } of waiting.values()) reject(new Error(`${file} ended with ${signal ?? code}`));
+  });
   const ask = (name: string, argument: unknown) =>
     new Promise<never>((resolve, reject) => {
+      if (!child.connected) throw new Error(`${file} has ended`);
       const id = (asked += 1);
       waiting.set(id, { resolve, reject });
       child.send({ id, name, argument } satisfies Question);
@@ -69,12 +76,13 @@ export function startChild<Asked extends Functions>(file: `${string}.ts`, enviro
 
 /** Answers the parent, in the child. `stop` lets go of everything, so that the process ends by itself. */
 export function answerParent<Asked extends Functions>(functions: Asked, stop: () => Promise<void>): void {
-  const all: Record<string, (argument: never) => unknown> = { ...functions, [CPU]: () => cpuOf(process.cpuUsage()), [STOP]: stop };
+  const all: Functions = { ...functions, [CPU]: () => cpuOf(process.cpuUsage()), [STOP]: stop };
   process.on("message", ({ id, name, argument }: Question) => {
     const answer = async () => all[name]!(argument as never);
+    const send = (said: Answer) => process.send!(said);
     answer().then(
-      (result) => process.send!({ id, result } satisfies Answer),
-      (error: unknown) => process.send!({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) } satisfies Answer),
+      (result) => send({ id, result }),
+      (error: unknown) => send({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
     );
   });
   process.once("disconnect", () => process.exit());

@@ -1,7 +1,7 @@
 /**
- * Requests per second of one cheap read through each door, over loopback, and what one costs the server's process, against a bare
- * node:http handler that answers a JSON of the same size. MCP has no reads but tools: its row executes the tool that reads a payment,
- * and REST executes the same one for comparison.
+ * Requests per second of one cheap read through each door, over loopback, and what one costs the server's process,
+ * against a bare node:http handler that answers a JSON of the same size. MCP has no reads but tools: its row executes
+ * the tool that reads a payment, and REST executes the same one for comparison.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import autocannon from "autocannon";
@@ -71,7 +71,8 @@ export async function measureDoors({ databaseUrl, seconds }: { databaseUrl: stri
       const bare = await load(bareServer, bareRequest, seconds * BARE_SHARE);
       const served = await load(product, door.request, seconds);
       figures.push({
-        name: door.name, answerBytes: bytes, served, bare, requestsRatio: served.perSecond / bare.perSecond, cpuRatio: served.cpuUs / bare.cpuUs,
+        name: door.name, answerBytes: bytes, served, bare,
+        requestsRatio: served.perSecond / bare.perSecond, cpuRatio: served.cpuUs / bare.cpuUs,
       });
     }
     await sleep(FINISH_MS);
@@ -81,27 +82,40 @@ export async function measureDoors({ databaseUrl, seconds }: { databaseUrl: stri
   }
 }
 
-function doorsOf({ url, key, sessionId, toolCallId }: { url: string; key: string; sessionId: string; toolCallId: string }): Door[] {
+interface Subject {
+  url: string;
+  key: string;
+  sessionId: string;
+  toolCallId: string;
+}
+
+function doorsOf({ url, key, sessionId, toolCallId }: Subject): Door[] {
   const headers = { authorization: `Bearer ${key}` };
-  const post = (path: string, body: object, more: Record<string, string> = {}): HttpRequest =>
-    ({ url: url + path, method: "POST", headers: { ...headers, "content-type": "application/json", ...more }, body: JSON.stringify(body) });
+  const get = (path: string): HttpRequest => ({ url: url + path, method: "GET", headers });
+  const post = (path: string, body: object): HttpRequest => ({
+    url: url + path, method: "POST", body: JSON.stringify(body),
+    headers: { ...headers, "content-type": "application/json", accept: "application/json, text/event-stream" },
+  });
   const input = encodeURIComponent(JSON.stringify({ tool_call_id: toolCallId }));
-  const readPayment = { action: "status", payment_id: toolCallId };
-  const mcpCall = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "codespar_pay", arguments: readPayment } };
+  const query = { query: paymentStatus("query"), variables: { id: toolCallId } };
+  const tool = { name: "codespar_pay", arguments: { action: "status", payment_id: toolCallId } };
+  const mcpCall = { jsonrpc: "2.0", id: 1, method: "tools/call", params: tool };
+  const execution = { tool: tool.name, input: tool.arguments };
   return [
-    { name: "REST: payment status", request: { url: `${url}/v1/tool-calls/${toolCallId}/payment-status`, method: "GET", headers } },
-    { name: "GraphQL: payment status", request: post("/graphql", { query: paymentStatus("query"), variables: { id: toolCallId } }) },
-    { name: "tRPC: payment status", request: { url: `${url}/trpc/payments.status?input=${input}`, method: "GET", headers } },
-    { name: "MCP: tool that reads it", request: post(`/v1/sessions/${sessionId}/mcp`, mcpCall, { accept: "application/json, text/event-stream" }) },
-    { name: "REST: the same tool", request: post(`/v1/sessions/${sessionId}/execute`, { tool: "codespar_pay", input: readPayment }) },
+    { name: "REST: payment status", request: get(`/v1/tool-calls/${toolCallId}/payment-status`) },
+    { name: "GraphQL: payment status", request: post("/graphql", query) },
+    { name: "tRPC: payment status", request: get(`/trpc/payments.status?input=${input}`) },
+    { name: "MCP: tool that reads it", request: post(`/v1/sessions/${sessionId}/mcp`, mcpCall) },
+    { name: "REST: the same tool", request: post(`/v1/sessions/${sessionId}/execute`, execution) },
   ];
 }
 
 /** Every field of a payment's status, as the other doors answer them. */
 export const paymentStatus = (kind: "query" | "subscription"): string => `${kind} ($id: String!) {
   paymentStatus(toolCallId: $id) {
-    status state paymentStatus toolCallId idempotencyKey externalReference provider rail originalStatus outcome observedAt
-    amountMinor finalAmountMinor currency settledAt events { eventType receivedAt provider providerAction paymentId }
+    status state paymentStatus toolCallId idempotencyKey externalReference provider rail originalStatus outcome
+    observedAt amountMinor finalAmountMinor currency settledAt
+    events { eventType receivedAt provider providerAction paymentId }
   }
 }`;
 
@@ -109,28 +123,31 @@ export const paymentStatus = (kind: "query" | "subscription"): string => `${kind
 async function answerBytes({ name, request: { url, ...init } }: Door): Promise<number> {
   const response = await fetch(url, init);
   const text = await response.text();
-  if (!response.ok || !/\\?"status\\?": ?\\?"pending/.test(text)) throw new Error(`${name} answered ${response.status}: ${text.slice(0, 500)}`);
+  const isPending = /\\?"status\\?": ?\\?"pending/.test(text);
+  if (!response.ok || !isPending) throw new Error(`${name} answered ${response.status}: ${text.slice(0, 500)}`);
   return Buffer.byteLength(text);
 }
 
 async function load(server: Child<never>, request: HttpRequest, seconds: number): Promise<Served> {
   const cpuBefore = await server.cpuUs();
-  const { "2xx": answered, non2xx, errors, duration, latency } = await autocannon({ ...request, connections: CONNECTIONS, duration: seconds });
+  const result = await autocannon({ ...request, connections: CONNECTIONS, duration: seconds });
+  const { "2xx": answered, non2xx, errors, duration, latency } = result;
   const cpuUs = (await server.cpuUs()) - cpuBefore;
-  if (non2xx + errors > 0 || answered === 0) throw new Error(`${request.url}: ${answered} answers, ${non2xx} refusals, ${errors} errors`);
+  if (non2xx + errors > 0 || answered === 0)
+    throw new Error(`${request.url}: ${answered} answers, ${non2xx} refusals, ${errors} errors`);
   return { perSecond: answered / duration, p50Ms: latency.p50, p99Ms: latency.p99, cpuUs: cpuUs / answered };
 }
 
 export const doorsSection = ({ connections, doors }: Doors): Section => ({
   title: "One read through each door, against a bare node:http handler that answers as many bytes",
   notes: [
-    `${connections} connections over loopback; the load runs in another process. Every request but a bare one is authenticated and reads PostgreSQL; ` +
-    "a tool is executed, which also writes its row.",
+    `${connections} connections over loopback; the load runs in another process. Every request but a bare one is ` +
+    "authenticated and reads PostgreSQL; a tool is executed, which also writes its row.",
   ],
   header: ["request", "bytes", "requests/s", "bare/s", "ratio", "CPU µs", "bare CPU µs", "ratio", "p50 ms", "p99 ms"],
   rows: doors.map(({ name, answerBytes, served, bare, requestsRatio, cpuRatio }) => [
-    name, String(answerBytes), whole(served.perSecond), whole(bare.perSecond), times(requestsRatio), whole(served.cpuUs), fine(bare.cpuUs), times(cpuRatio),
-    milliseconds(served.p50Ms), milliseconds(served.p99Ms),
+    name, whole(answerBytes), whole(served.perSecond), whole(bare.perSecond), times(requestsRatio),
+    whole(served.cpuUs), fine(bare.cpuUs), times(cpuRatio), milliseconds(served.p50Ms), milliseconds(served.p99Ms),
   ]),
 });
 

@@ -1,6 +1,6 @@
 /**
- * One settlement update to everyone who watches the payment: how long from its commit to its receipt, through the streams of REST, GraphQL
- * and tRPC, against raw writes of the same bytes to as many sockets.
+ * One settlement update to everyone who watches the payment: how long from its commit to its receipt, through the
+ * streams of REST, GraphQL and tRPC, against raw writes of the same bytes to as many sockets.
  */
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,11 +22,15 @@ interface Spread {
   p99Ms: number;
 }
 
-const STREAMS = [1, 100, 1_000];
-/** An envelope holds the last 20 events of a payment; a status that stays the same is told again only while they grow in number. */
+/** How many streams, and updates for each second asked for: with few streams a percentile needs more of them. */
+const LOADS = [
+  { streams: 1, updatesPerSecond: 20 },
+  { streams: 100, updatesPerSecond: 5 },
+  { streams: 1_000, updatesPerSecond: 2 },
+];
+const UPDATES_MIN = 2;
+/** Of a status that stays the same, watchers are told while its events grow in number; an envelope holds 20 of them. */
 const UPDATES_PER_PAYMENT_MAX = 15;
-/** By number of streams, updates for each second asked for: one stream needs many for a percentile to mean anything. */
-const updatesFor = (streams: number, seconds: number): number => Math.max(2, Math.round(seconds * (streams === 1 ? 20 : streams === 100 ? 5 : 2)));
 /** Done first at every door and not counted: code that has run a thousand times is other code. */
 const WARM_UP = { streams: 50, updates: 10 };
 const OPENED_AT_ONCE = 50;
@@ -34,21 +38,22 @@ const RECEIPT_MS_MAX = 20_000;
 /** Between two updates, so that the first is over and done with: wake-ups, second looks, sockets. */
 const QUIET_MS = 40;
 
-export async function measureFanout({ databaseUrl, seconds }: { databaseUrl: string; seconds: number }): Promise<Fanout> {
+export async function measureFanout(
+  { databaseUrl, seconds }: { databaseUrl: string; seconds: number },
+): Promise<Fanout> {
   const product = startChild<ProductChild>("product-child.ts", { DATABASE_URL: databaseUrl });
   const bare = startChild<BareChild>("bare-child.ts");
   try {
     const runs: Fanout["runs"] = [];
     for (const door of ["REST", "GraphQL", "tRPC"] as const) {
       await throughDoor(product, { door, ...WARM_UP });
-      for (const streams of STREAMS) {
-        const updates = updatesFor(streams, seconds);
+      for (const { streams, updatesPerSecond } of LOADS) {
+        const updates = Math.max(UPDATES_MIN, Math.round(seconds * updatesPerSecond));
         const told = await throughDoor(product, { door, streams, updates });
-        const raw = await rawWrites(bare, { streams, updates, frame: told.frame });
-        runs.push({
-          door, streams, frameBytes: Buffer.byteLength(told.frame.text), update: spreadOf(told.latenciesMs, updates), raw: spreadOf(raw, updates),
-          ratio: percentilesOf(told.latenciesMs).p50Ms / percentilesOf(raw).p50Ms,
-        });
+        const update = { updates, ...percentilesOf(told.latenciesMs) };
+        const raw = { updates, ...percentilesOf(await rawWrites(bare, { streams, updates, frame: told.frame })) };
+        const frameBytes = Buffer.byteLength(told.frame.text);
+        runs.push({ door, streams, frameBytes, update, raw, ratio: update.p50Ms / raw.p50Ms });
       }
     }
     return { runs };
@@ -57,8 +62,6 @@ export async function measureFanout({ databaseUrl, seconds }: { databaseUrl: str
   }
 }
 
-const spreadOf = (latenciesMs: number[], updates: number): Spread => ({ updates, ...percentilesOf(latenciesMs) });
-
 /** What went over the wire for one update, and the mark in it that names the update. */
 interface Frame {
   text: string;
@@ -66,7 +69,8 @@ interface Frame {
 }
 
 async function throughDoor(
-  product: Child<ProductChild>, { door, streams, updates }: { door: keyof typeof watches; streams: number; updates: number },
+  product: Child<ProductChild>,
+  { door, streams, updates }: { door: keyof typeof watches; streams: number; updates: number },
 ): Promise<{ latenciesMs: number[]; frame: Frame }> {
   const { url, key } = await product.call("where", undefined);
   const latenciesMs: number[] = [];
@@ -84,13 +88,17 @@ async function throughDoor(
   return { latenciesMs, frame: frame! };
 }
 
-async function rawWrites(bare: Child<BareChild>, { streams, updates, frame }: { streams: number; updates: number; frame: Frame }): Promise<number[]> {
+async function rawWrites(
+  bare: Child<BareChild>,
+  { streams, updates, frame }: { streams: number; updates: number; frame: Frame },
+): Promise<number[]> {
   const { eventsUrl } = await bare.call("where", undefined);
   const latenciesMs: number[] = [];
   const watch = await openAll({ url: eventsUrl, method: "GET", headers: {} }, streams, "open");
   for (let update = 0; update < updates; update += 1) {
     const mark = nextMark();
-    latenciesMs.push(...(await watch.tell(mark, () => bare.call("write", { frame: frame.text.replace(frame.mark, mark) }))));
+    const text = frame.text.replace(frame.mark, mark);
+    latenciesMs.push(...(await watch.tell(mark, () => bare.call("write", { frame: text }))));
   }
   watch.close();
   return latenciesMs;
@@ -108,9 +116,10 @@ const watches = {
     url: `${url}/graphql`, method: "POST", headers: { ...headersOf(key), "content-type": "application/json" },
     body: JSON.stringify({ query: paymentStatus("subscription"), variables: { id: toolCallId } }),
   }),
-  tRPC: ({ url, key, toolCallId }: Watched): HttpRequest => ({
-    url: `${url}/trpc/payments.watch?input=${encodeURIComponent(JSON.stringify({ tool_call_id: toolCallId }))}`, method: "GET", headers: headersOf(key),
-  }),
+  tRPC: ({ url, key, toolCallId }: Watched): HttpRequest => {
+    const input = encodeURIComponent(JSON.stringify({ tool_call_id: toolCallId }));
+    return { url: `${url}/trpc/payments.watch?input=${input}`, method: "GET", headers: headersOf(key) };
+  },
 };
 
 interface Watched {
@@ -123,7 +132,7 @@ const headersOf = (key: string) => ({ authorization: `Bearer ${key}`, accept: "t
 
 interface Watch {
   streams: Stream[];
-  /** Makes it happen, and says how long after each stream heard the mark. `happen` returns when it did, in monotonic nanoseconds. */
+  /** Makes it happen, and says how long after each stream heard the mark. `happen` returns when, in nanoseconds. */
   tell(mark: string, happen: () => Promise<string>): Promise<number[]>;
   close(): void;
 }
@@ -133,7 +142,8 @@ async function openAll(request: HttpRequest, count: number, firstMark: string): 
   const agent = new Agent({ maxSockets: Infinity });
   const streams: Stream[] = [];
   while (streams.length < count) {
-    const opened = Array.from({ length: Math.min(OPENED_AT_ONCE, count - streams.length) }, () => new Stream(request, agent));
+    const length = Math.min(OPENED_AT_ONCE, count - streams.length);
+    const opened = Array.from({ length }, () => new Stream(request, agent));
     await within(Promise.all(opened.map((stream) => stream.hear(firstMark))));
     streams.push(...opened);
   }
@@ -206,15 +216,21 @@ class Stream {
       this.#heard?.(at);
     });
     response.on("error", (error) => this.#failed?.(error));
-    response.on("end", () => this.#failed?.(new Error(`a stream ended (${response.statusCode}): ${this.#text.slice(-500)}`)));
+    response.on("end", () => {
+      this.#failed?.(new Error(`a stream ended (${response.statusCode}): ${this.#text.slice(-500)}`));
+    });
   }
 }
 
 export const fanoutSection = ({ runs }: Fanout): Section => ({
   title: "One settlement update to open streams, against raw SSE writes of the same bytes",
-  notes: ["Milliseconds from the commit (raw: from the first write) to the receipt at each stream; the listeners run in another process."],
+  notes: [
+    "Milliseconds from the commit (raw: from the first write) to the receipt at each stream; the streams are read in " +
+    "another process.",
+  ],
   header: ["streams", "updates", "frame bytes", "p50 ms", "p99 ms", "raw p50", "raw p99", "p50 ratio"],
   rows: runs.map(({ door, streams, frameBytes, update, raw, ratio }) => [
-    `${door}, ${whole(streams)}`, String(update.updates), whole(frameBytes), fine(update.p50Ms), fine(update.p99Ms), fine(raw.p50Ms), fine(raw.p99Ms), times(ratio),
+    `${door}, ${whole(streams)}`, whole(update.updates), whole(frameBytes), fine(update.p50Ms), fine(update.p99Ms),
+    fine(raw.p50Ms), fine(raw.p99Ms), times(ratio),
   ]),
 });

@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: what we claim about speed, measured now and here. Every figure stands beside a ceiling or a peer of the same run.
+ * `npm run bench`: what we claim about speed, measured now and here. Every figure stands beside a ceiling or a peer
+ * of the same run.
  *
  *   npm run bench                     all four; `-- charges`, `-- doors`, `-- fanout`, `-- tokens` for one or some
  *   npm run bench -- --seconds 10     measures each thing for so long (default 2)
@@ -10,13 +11,14 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { connectionUrl, openDatabase } from "../src/db/connect.ts";
 import { startEmbeddedPostgres } from "../src/db/embedded.ts";
 import { removeDataDir } from "../test/support/global-setup.ts";
 import { chargesSection, measureCharges } from "./charges.ts";
 import { doorsSection, measureDoors } from "./doors.ts";
 import { fanoutSection, measureFanout } from "./fanout.ts";
+import { interruption } from "./measure.ts";
 import { markdown, terminalText, withBlock, type Machine, type Section } from "./report.ts";
 import { measureTokens, tokensSection } from "./tokens.ts";
 
@@ -63,13 +65,17 @@ async function main(): Promise<void> {
     };
     const measured: Record<string, Measured> = {};
     for (const name of names) {
+      interruption.signal.throwIfAborted();
       process.stderr.write(`measuring ${name} …\n`);
       measured[name] = await benches[name]!.measure({ databaseUrl: (await databases?.create()) ?? "", seconds });
     }
     const sections = Object.values(measured).map(({ section }) => section);
     const figures = Object.fromEntries(Object.entries(measured).map(([name, { figures }]) => [name, figures]));
-    process.stdout.write(json ? `${JSON.stringify({ ...machine, seconds, ...figures })}\n` : `\n${terminalText(machine, sections)}`);
-    if (writeReadme) await writeFile(README, withBlock(await readFile(README, "utf8"), markdown(machine, commandOf(seconds), sections)));
+    if (json) process.stdout.write(`${JSON.stringify({ ...machine, seconds, ...figures })}\n`);
+    else process.stdout.write(`\n${terminalText(machine, sections)}`);
+    if (!writeReadme) return;
+    const block = markdown(machine, commandOf(seconds), sections);
+    await writeFile(README, withBlock(await readFile(README, "utf8"), block));
   } finally {
     await databases?.close();
   }
@@ -78,17 +84,31 @@ async function main(): Promise<void> {
 function readArguments(): { names: string[]; seconds: number; json: boolean; writeReadme: boolean } {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean", default: false }, seconds: { type: "string" }, "write-readme": { type: "boolean", default: false } },
+    options: {
+      json: { type: "boolean", default: false },
+      seconds: { type: "string" },
+      "write-readme": { type: "boolean", default: false },
+    },
   });
+  const known = Object.keys(benches);
   const seconds = values.seconds === undefined ? SECONDS_DEFAULT : Number(values.seconds);
-  if (!(seconds > 0 && seconds <= SECONDS_MAX)) throw new Error(`--seconds: expected a number above 0, at most ${SECONDS_MAX}. Example: --seconds 5`);
-  const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
-  if (unknown !== undefined) throw new Error(`${unknown}: expected ${Object.keys(benches).join(", ")}, or nothing for all of them`);
-  if (values["write-readme"] && positionals.length > 0) throw new Error("--write-readme: name no benchmark; the README has all of them");
-  return { names: positionals.length > 0 ? positionals : Object.keys(benches), seconds, json: values.json, writeReadme: values["write-readme"] };
+  if (!(seconds > 0 && seconds <= SECONDS_MAX))
+    throw new UsageError(`--seconds: expected a number above 0, at most ${SECONDS_MAX}. Example: --seconds 5`);
+  const unknown = positionals.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UsageError(`${unknown}: expected ${known.join(", ")}, or nothing for all`);
+  if (values["write-readme"] && positionals.length > 0)
+    throw new UsageError("--write-readme: name no benchmark; the README has all of them");
+  const names = positionals.length > 0 ? positionals : known;
+  return { names, seconds, json: values.json, writeReadme: values["write-readme"] };
 }
 
-const commandOf = (seconds: number): string => (seconds === SECONDS_DEFAULT ? "npm run bench" : `npm run bench -- --seconds ${seconds}`);
+/** Its sentence is all there is to say. */
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const commandOf = (seconds: number): string =>
+  seconds === SECONDS_DEFAULT ? "npm run bench" : `npm run bench -- --seconds ${seconds}`;
 
 interface Databases {
   version: string;
@@ -102,7 +122,8 @@ async function openDatabases(): Promise<Databases> {
   const dataDir = await mkdtemp(join(tmpdir(), "codespar-bench-"));
   const server = await startEmbeddedPostgres({ dataDir });
   const admin = openDatabase({ url: server.url, applicationName: "bench" });
-  const [row] = await admin.sql<{ version: string }[]>`select split_part(current_setting('server_version'), ' ', 1) as version`;
+  const [row] = await admin.sql<{ version: string }[]>`
+    select split_part(current_setting('server_version'), ' ', 1) as version`;
   return {
     version: row!.version,
     create: async () => {
@@ -118,9 +139,11 @@ async function openDatabases(): Promise<Databases> {
   };
 }
 
+// PostgreSQL is in a process group of its own, which Ctrl-C does not reach: whatever is started is stopped in order.
+process.on("SIGINT", () => interruption.abort(new UsageError("interrupted")));
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`${error instanceof UsageError ? error.message : inspect(error)}\n`);
   process.exitCode = 1;
 }

@@ -1,4 +1,7 @@
-/** Runs work as fast as its callers can, and says how much of it was done, how long each took and what it cost this process. */
+/** Runs work as fast as its callers can: how much was done, how long each took, and what it cost this process. */
+
+/** Ends whatever is being measured. */
+export const interruption = new AbortController();
 
 /** What a measurement came to. Two of the same thing add up with `sum`. */
 export interface Run {
@@ -17,7 +20,7 @@ export interface Figures {
   cpuUs: number;
 }
 
-/** Each caller makes its next call when the last has ended, until the time is up. A call that throws ends the measurement. */
+/** Each caller makes its next call when the last has ended, until the time is up. Throws what a call throws. */
 export async function drive(
   { callers, seconds }: { callers: number; seconds: number },
   call: (caller: number) => Promise<unknown>,
@@ -28,13 +31,15 @@ export async function drive(
   const endAt = startedAt + seconds * 1_000;
   const callInTurn = async (caller: number) => {
     for (let from = performance.now(); from < endAt; from = performance.now()) {
+      interruption.signal.throwIfAborted();
       await call(caller);
       latenciesMs.push(performance.now() - from);
     }
   };
   await Promise.all(Array.from({ length: callers }, (_, caller) => callInTurn(caller)));
   return {
-    count: latenciesMs.length, seconds: (performance.now() - startedAt) / 1_000, cpuUs: cpuOf(process.cpuUsage(cpuBefore)), latenciesMs,
+    count: latenciesMs.length, seconds: (performance.now() - startedAt) / 1_000,
+    cpuUs: cpuOf(process.cpuUsage(cpuBefore)), latenciesMs,
   };
 }
 
@@ -47,7 +52,8 @@ export const sum = (runs: readonly Run[]): Run => ({
   latenciesMs: runs.flatMap((run) => run.latenciesMs),
 });
 
-const total = (runs: readonly Run[], of: (run: Run) => number): number => runs.reduce((soFar, run) => soFar + of(run), 0);
+const total = (runs: readonly Run[], of: (run: Run) => number): number =>
+  runs.reduce((soFar, run) => soFar + of(run), 0);
 
 export const figuresOf = (run: Run): Figures =>
   ({ perSecond: run.count / run.seconds, ...percentilesOf(run.latenciesMs), cpuUs: run.cpuUs / run.count });
@@ -58,4 +64,5 @@ export function percentilesOf(latenciesMs: readonly number[]): { p50Ms: number; 
 }
 
 /** The smallest value that at least this share of all values do not exceed; NaN when there are none. */
-const nearestRank = (sorted: Float64Array, share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+const nearestRank = (sorted: Float64Array, share: number): number =>
+  sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;

@@ -20,7 +20,8 @@ const functions = {
   update: async ({ toolCallId, ref }: { toolCallId: string; ref: string }) => {
     const { platform } = server;
     const observation: Observation = { ref, state: "updated", action: "PAYMENT_UPDATED" };
-    const [row] = await platform.db.sql<{ projectId: string }[]>`select project_id as "projectId" from tool_calls where id = ${toolCallId}`;
+    const [row] = await platform.db.sql<{ projectId: string }[]>`
+      select project_id as "projectId" from tool_calls where id = ${toolCallId}`;
     await transaction(platform.db, async (tx) => {
       const locked = await lockCall(tx, row!.projectId, toolCallId);
       await settle(platform, tx, locked!, { key: ref, provider: "asaas", observation });
@@ -31,7 +32,7 @@ const functions = {
   },
 };
 
-/** Nanoseconds of the system's monotonic clock, the same for every process of the machine. A string, because it crosses as JSON. */
+/** Nanoseconds of the clock that all processes of a machine share. A string, because it crosses as JSON. */
 const monotonicNs = (): string => String(process.hrtime.bigint());
 
 answerParent(functions, () => server.stop());

@@ -28,10 +28,12 @@ const masterKey = randomBytes(32).toString("base64");
 
 export async function startProduct(databaseUrl: string): Promise<Product> {
   const settings = readSettings({
-    PORT: "0", DATABASE_URL: databaseUrl, MASTER_KEY: masterKey, BOOTSTRAP_TEST_KEY: key, LOG_LEVEL: "error", NODE_ENV: "production",
+    PORT: "0", DATABASE_URL: databaseUrl, MASTER_KEY: masterKey, BOOTSTRAP_TEST_KEY: key, LOG_LEVEL: "error",
+    NODE_ENV: "production",
     RATE_LIMIT_WRITES_PER_MINUTE: "0", RATE_LIMIT_READS_PER_MINUTE: "0", // as many as the machine can
   });
-  const server = await createServer({ settings, log: pino({ level: settings.LOG_LEVEL }, process.stderr), providers: providersAtOnce });
+  const log = pino({ level: settings.LOG_LEVEL }, process.stderr);
+  const server = await createServer({ settings, log, providers: providersAtOnce });
   await connectTestProjects(server.platform).catch(async (error: unknown) => {
     await server.stop();
     throw error;
@@ -41,12 +43,15 @@ export async function startProduct(databaseUrl: string): Promise<Product> {
   return {
     server, key,
     session: async () => (await door.call("sessions.create", { user_id: "bench" }, context())).id,
-    charge: async (session_id) => accepted(await door.call("tools.execute", { session_id, tool: "codespar_charge", input: pixCharge }, context())),
+    charge: async (session_id) => {
+      const execution = { session_id, tool: "codespar_charge", input: pixCharge };
+      return accepted(await door.call("tools.execute", execution, context()));
+    },
   };
 }
 
 function accepted({ success, error, data }: { success: boolean; error: string | null; data: unknown }): Charged {
   if (!success) throw new Error(`a charge was not accepted: ${error}`);
-  const { id: paymentId, tool_call_id: toolCallId, idempotency_key: idempotencyKey } = data as { id: string; tool_call_id: string; idempotency_key: string };
-  return { paymentId, toolCallId, idempotencyKey };
+  const { id, tool_call_id, idempotency_key } = data as { id: string; tool_call_id: string; idempotency_key: string };
+  return { paymentId: id, toolCallId: tool_call_id, idempotencyKey: idempotency_key };
 }

@@ -21,13 +21,16 @@ export const whole = (value: number): string => Math.round(value).toLocaleString
 export const fine = (value: number): string => (value >= 100 ? whole(value) : value.toPrecision(3));
 export const times = (ratio: number): string => `${fine(ratio)}×`;
 
-const describe = ({ date, cores, node, database }: Machine): string => `${date}, ${cores} cores, Node ${node}, ${database}`;
+const describe = ({ date, cores, node, database }: Machine): string =>
+  `${date}, ${cores} cores, Node ${node}, ${database}`;
 
 export function terminalText(machine: Machine, sections: readonly Section[]): string {
   const parts = sections.map(({ title, notes, header, rows }) => {
     const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
-    const line = (cells: string[]) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ");
-    return [title, ...notes.map((note) => note.replaceAll("`", "")), "", ...[header, ...rows].map((row) => `  ${line(row)}`)].join("\n");
+    const padded = (cell: string, column: number) =>
+      column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+    const lines = [header, ...rows].map((cells) => `  ${cells.map(padded).join("  ")}`);
+    return [title, ...notes.map((note) => note.replaceAll("`", "")), "", ...lines].join("\n");
   });
   return `${[describe(machine), ...parts].join("\n\n")}\n`;
 }
@@ -35,19 +38,20 @@ export function terminalText(machine: Machine, sections: readonly Section[]): st
 export function markdown(machine: Machine, command: string, sections: readonly Section[]): string {
   const parts = sections.map(({ title, notes, header, rows }) => {
     const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-    return [`**${title}**`, "", ...notes, "", line(header), `|---|${"---:|".repeat(header.length - 1)}`, ...rows.map(line)].join("\n");
+    const ruler = `|---|${"---:|".repeat(header.length - 1)}`;
+    return [`**${title}**`, "", ...notes, "", line(header), ruler, ...rows.map(line)].join("\n");
   });
-  return [`Printed by \`${command}\` (${describe(machine)}). Each figure is beside a ceiling or peer of the same run; compare those, not machines.`, ...parts]
-    .join("\n\n");
+  return [`Printed by \`${command}\` (${describe(machine)}).`, ...parts].join("\n\n");
 }
 
 const START = "<!-- bench:start -->";
 const END = "<!-- bench:end -->";
 
-/** The text with `block` between the marks, and nothing else changed. Throws when it has not each mark once, in order. */
+/** The text with `block` between the marks and nothing else changed. Throws unless it has each mark once, in order. */
 export function withBlock(text: string, block: string): string {
   const [before, rest, ...more] = text.split(START);
-  const [old, after, ...evenMore] = rest?.split(END) ?? [];
-  if (old === undefined || after === undefined || more.length + evenMore.length > 0) throw new Error(`expected ${START} once, and ${END} once behind it`);
+  const [, after, ...evenMore] = rest?.split(END) ?? [];
+  if (after === undefined || more.length + evenMore.length > 0)
+    throw new Error(`expected ${START} once, and ${END} once behind it`);
   return `${before}${START}\n${block}\n${END}${after}`;
 }

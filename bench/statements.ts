@@ -1,9 +1,8 @@
 /**
- * The statements of a piece of work, observed as the driver sends them, and sent again by the driver alone. Nothing here knows any of
- * them, so what is measured against is always what the product does now.
+ * The statements of a piece of work, observed as the driver sends them, and sent again by the driver alone. Nothing
+ * here knows any of them, so what is measured against is always what the product does now.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type postgres from "postgres";
 import type { Database, Sql, TransactionSql } from "../src/db/connect.ts";
 
 /** What went out at the same time, in the order in which it did. */
@@ -32,15 +31,15 @@ interface Parameter {
 export type Renaming = ReadonlyMap<string, string>;
 
 /**
- * Does the work and keeps what it sent, background work of others left out. Every connection it needs must be open, or what is sent
- * first on a new one is missed; `countRows` tells.
+ * Does the work and keeps what it sent, background work of others left out. Every connection it needs must be open, or
+ * what is sent first on a new one is missed; `countRows` tells.
  *
  * namesOf  what the result names: ids and keys that have to be others when the statements are sent again
  */
 export async function record<Result>(
   db: Database,
   { work, namesOf }: { work: () => Promise<Result>; namesOf: (result: Result) => string[] },
-): Promise<{ recording: Recording; names: string[] }> {
+): Promise<{ result: Result; recording: Recording }> {
   const ours = new AsyncLocalStorage<true>();
   const sent: Sent[] = [];
   const turns = countTurns();
@@ -48,8 +47,8 @@ export async function record<Result>(
     if (ours.getStore()) sent.push({ connection, text, values: [...values], oids: [...oids], turn: turns.now() });
   });
   try {
-    const names = namesOf(await ours.run(true, work));
-    return { recording: stepsOf(sent, names), names };
+    const result = await ours.run(true, work);
+    return { result, recording: stepsOf(sent, namesOf(result)) };
   } finally {
     stop();
     turns.stop();
@@ -61,9 +60,11 @@ export async function replay(sql: Sql, recording: Recording, renaming: Renaming)
   for (const steps of recording) await Promise.all(steps.map((step) => send(sql, step, renaming)));
 }
 
-export const countStatements = (recording: Recording): number => recording.flat().reduce((count, step) => count + step.statements.length, 0);
+export const countStatements = (recording: Recording): number =>
+  recording.flat().reduce((count, step) => count + step.statements.length, 0);
 
-export const countTransactions = (recording: Recording): number => recording.flat().filter((step) => step.isTransaction).length;
+export const countTransactions = (recording: Recording): number =>
+  recording.flat().filter((step) => step.isTransaction).length;
 
 /** How many rows each table has. */
 export async function countRows(sql: Sql): Promise<Record<string, number>> {
@@ -88,7 +89,9 @@ type Observer = (connection: number, text: string, values: unknown[], oids: numb
 /** postgres.js reads its `debug` option anew for every statement, so a client that is already open can be observed. */
 function observe({ sql, orm }: Database, observer: Observer): () => void {
   const clients = [sql, (orm as typeof orm & { $client: Sql }).$client];
-  const set = (debug: postgres.Options<{}>["debug"] & {}) => clients.forEach(({ options }) => ((options as { debug: typeof debug }).debug = debug));
+  const set = (debug: Observer | false) => {
+    for (const { options } of clients) (options as { debug: unknown }).debug = debug;
+  };
   set(observer);
   return () => set(false);
 }
@@ -114,7 +117,8 @@ function stepsOf(sent: readonly Sent[], names: readonly string[]): Recording {
   };
   for (const { connection, text, values, oids, turn } of sent) {
     const command = text.trim().toLowerCase();
-    const statement = { text, parameters: values.map((value, at) => ({ value, oid: oids[at] ?? 0, isNamed: mentions(value, names) })) };
+    const parameters = values.map((value, at) => ({ value, oid: oids[at] ?? 0, isNamed: mentions(value, names) }));
+    const statement = { text, parameters };
     if (command === "begin") {
       const transaction = { isTransaction: true, statements: [] };
       open.set(connection, transaction);

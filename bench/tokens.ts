@@ -1,4 +1,4 @@
-/** What the nine tools cost a model in every request: their definitions as the agent sends them, against our own bound. */
+/** What the nine tools cost a model in every request: their definitions as the agent sends them, against our bound. */
 import { toolDefinitions } from "../schema/tool-definitions.ts";
 import { times, whole, type Section } from "./report.ts";
 
@@ -20,8 +20,9 @@ export function measureTokens(): Tokens {
     return { characters, tokens: characters / CHARACTERS_PER_TOKEN };
   };
   const definitions = toolDefinitions();
+  const tools = definitions.map((tool) => ({ name: tool.name, ...size(tool) }));
   const total = size(definitions);
-  return { tools: definitions.map((tool) => ({ name: tool.name, ...size(tool) })), total, ratio: total.tokens / TOKENS_MAX };
+  return { tools, total, ratio: total.tokens / TOKENS_MAX };
 }
 
 export const tokensSection = ({ tools, total }: Tokens): Section => ({

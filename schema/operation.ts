@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import type { FailureCode } from "./failures.ts";
+import { storable } from "./storable.ts";
 
 /** What an operation may do. Said once, read by every surface: GraphQL kind, HTTP method, MCP hint, idempotency. */
 export type Effect = "reads" | "writes" | "moves_money";
@@ -79,11 +80,11 @@ export type AnyOperation = Operation | Subscription;
 
 export const operation = <const Name extends string, Input extends z.ZodType, Output extends z.ZodType, const Does extends Effect>(
   definition: Omit<Operation<Name, Input, Output, Does>, "kind">,
-): Operation<Name, Input, Output, Does> => ({ kind: "unary", ...definition });
+): Operation<Name, Input, Output, Does> => ({ kind: "unary", ...definition, input: storable(definition.input) });
 
 export const subscription = <const Name extends string, Input extends z.ZodType, Item extends z.ZodType>(
   definition: Omit<Subscription<Name, Input, Item>, "kind">,
-): Subscription<Name, Input, Item> => ({ kind: "stream", ...definition });
+): Subscription<Name, Input, Item> => ({ kind: "stream", ...definition, input: storable(definition.input) });
 
 /** What a caller writes for an operation (JSON). */
 export type Wire<Schema extends z.ZodType> = z.input<Schema>;

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { metaToolList } from "./meta-tools/index.ts";
+import { amountUnits } from "./money.ts";
 import type { MetaTool } from "./meta-tools/meta-tool.ts";
 import { readFields, type WireField, type WireSchema } from "./wire-schema.ts";
 
@@ -30,8 +31,12 @@ export interface ToolDefinition {
   input_schema: ToolInputSchema;
 }
 
-/** The nine, in the order of the contract. Built once; callers do not change it. */
-export const toolDefinitions = (): readonly ToolDefinition[] => definitions;
+/**
+ * The nine, in the order of the contract. Built once; callers do not change it.
+ *
+ * unit  in which the amounts will be read that a caller may write in either: a model writes what it is shown
+ */
+export const toolDefinitions = (unit: "minor" | "major" = "minor"): readonly ToolDefinition[] => definitions[unit];
 
 export const toolDefinition = (tool: MetaTool): ToolDefinition =>
   ({ name: tool.name, description: tool.description, input_schema: inputSchemaOf(tool.shown, tool.advertisedRequired) });
@@ -86,4 +91,21 @@ function typeOf({ shape }: WireSchema): ToolProperty {
 const formatHint = ({ shape }: WireSchema): string | undefined =>
   shape.kind === "string" && shape.format === "date" ? "YYYY-MM-DD" : undefined;
 
-const definitions: readonly ToolDefinition[] = metaToolList.map(toolDefinition);
+const MAJOR: ToolProperty = { type: "number", description: "major units: R$150.00 is 150" };
+
+function inMajorUnits(tool: ToolDefinition): ToolDefinition {
+  const copy = structuredClone(tool);
+  for (const [path, { unit, mayBeMajor }] of Object.entries(amountUnits)) {
+    const [name, ...fields] = path.split(".");
+    if (name !== tool.name || unit !== "minor" || !mayBeMajor) continue;
+    const holder = fields.slice(0, -1).reduce<Record<string, ToolProperty> | undefined>(
+      (at, field) => at?.[field]?.items?.properties, copy.input_schema.properties,
+    );
+    const last = fields[fields.length - 1]!;
+    if (holder && Object.hasOwn(holder, last)) holder[last] = MAJOR;
+  }
+  return copy;
+}
+
+const minor: readonly ToolDefinition[] = metaToolList.map(toolDefinition);
+const definitions = { minor, major: minor.map(inMajorUnits) };

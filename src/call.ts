@@ -54,7 +54,8 @@ export function createDoor(platform: Platform, callsPerMinute: CallsPerMinute): 
         key = keys.watch(caller.principal.keyId);
         const signal = caller.signal ? AbortSignal.any([caller.signal, key.refused]) : key.refused;
         // A reader that leaves before it has begun to read leaves no other trace.
-        caller.signal?.addEventListener("abort", key.release, { once: true });
+        if (caller.signal?.aborted) key.release();
+        else caller.signal?.addEventListener("abort", key.release, { once: true });
         const items = await (streams[name] as Stream<never>)(platform, { ...caller, signal }, parsed as never);
         return encoded(platform, operation, items, { context, key }) as never;
       } catch (error) {

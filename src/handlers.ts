@@ -33,7 +33,7 @@ export const handlers: { [Name in OperationName]: Handler<Name> } = {
   "servers.tools": async (platform, _caller, { server_id }) => listServerTools(platform, server_id),
   "servers.authSchema": async (platform, { principal }, { server_id }) => serverAuthSchema(platform, principal.environment, server_id),
   "tools.list": async (platform, _caller, input) => listTools(platform, input),
-  "tools.get": async (platform, _caller, { tool }) => getTool(platform, tool),
+  "tools.get": async (platform, { principal }, { tool }) => getTool(platform, tool, principal.settings.chargeAmountUnit),
   "tools.execute": (platform, { principal, origin, headerKey, signal }, { session_id: sessionId, tool, input }) =>
     execute(platform, { principal, sessionId, tool, input, origin, headerKey, signal }),
   "toolCalls.get": async (platform, { principal }, { tool_call_id }) => toToolCall(await findToolCall(platform, principal.projectId, tool_call_id)),

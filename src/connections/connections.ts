@@ -58,9 +58,11 @@ export async function changeConnection(
     if (!row) return;
     const held = await unseal({ vault }, tx, { orgId, projectId, id, sealed: row.sealed });
     const { displayName = row.displayName, settings = row.settings, ...changed } = change(held, row.settings);
-    const sealed = await seal({ vault }, tx, { orgId, projectId, id }, { ...held, ...changed }, clock.now());
+    const now = clock.now();
+    const sealed = await seal({ vault }, tx, { orgId, projectId, id }, { ...held, ...changed }, now);
     await tx`
-      update connections set sealed = ${sealed}, settings = ${tx.json(settings)}, display_name = ${displayName}
+      update connections set sealed = ${sealed}, settings = ${tx.json(settings)}, display_name = ${displayName},
+        rotated_at = ${changed.credentials ? now : tx`rotated_at`}
       where project_id = ${projectId} and id = ${id}`;
   });
   const row = await projectConnection({ db }, projectId, id);

@@ -96,10 +96,10 @@ function insert(
 
 function rotate(platform: Platform, live: Connection, { provider, credentials, displayName, settings }: Wanted): Promise<Connection | undefined> {
   if (settings) checkSettings(provider, settings);
-  return changeConnection(platform, live, (held, before) => ({
+  return changeConnection(platform, live, (_held, before) => ({
     ...(displayName !== undefined && { displayName }),
     ...(settings && { settings: isSandbox(live) ? { ...settings, ...before } : settings }),
-    credentials: isSandbox(live) ? held.credentials : credentials,
+    ...(!isSandbox(live) && { credentials }),
   }));
 }
 

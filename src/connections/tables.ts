@@ -22,6 +22,8 @@ export const connections = pgTable(
     settings: jsonb().$type<Record<string, string>>().notNull(),
     createdAt: moment("created_at").notNull(),
     connectedAt: moment("connected_at"),
+    /** When it last got other credentials, perhaps of another account: that one's denial says nothing of what was sent before. */
+    rotatedAt: moment("rotated_at"),
     revokedAt: moment("revoked_at"),
   },
   (table) => [

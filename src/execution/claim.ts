@@ -119,9 +119,12 @@ export async function settledFirst(platform: Platform, first: ToolCallRow, signa
   const changes = hub.listen({ projectId: first.projectId, topic: "tool_call", subject: first.id }, until);
   void clock.sleep(limits.inFlightWaitMs, stop.signal).then(() => stop.abort());
   try {
-    for (let row = await findToolCall(platform, first.projectId, first.id); ; row = await findToolCall(platform, first.projectId, first.id)) {
+    for (let isOver = false; ; ) {
+      const row = await findToolCall(platform, first.projectId, first.id);
       if (hasAnswer(row)) return row;
-      if ((await changes.next()).done) throw new Failure("idempotency_in_flight", { toolCallId: first.id }, { retryAfterSeconds: 1 });
+      if (isOver) throw new Failure("idempotency_in_flight", { toolCallId: first.id }, { retryAfterSeconds: 1 });
+      // The row is read once more when the time is up: a transaction of somebody else's may have held its change back.
+      isOver = (await changes.next()).done === true;
     }
   } finally {
     stop.abort();

@@ -8,6 +8,7 @@ import { newId } from "../../schema/ids.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import { isTerminal } from "../../schema/settlement.ts";
+import { findUnstorable } from "../../schema/storable.ts";
 import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
@@ -41,6 +42,7 @@ export interface ExecuteRequest {
 
 /** Throws only what concerns the session or the header's key; everything else about the tool is in the result. */
 export async function execute(platform: Platform, request: ExecuteRequest): Promise<ToolResult> {
+  requireStorable(request.input);
   const session = await activeSession(platform, request.principal, request.sessionId);
   const calledAt = platform.clock.now();
   try {
@@ -53,6 +55,14 @@ export async function execute(platform: Platform, request: ExecuteRequest): Prom
     if (request.headerKey !== undefined && failure.code.startsWith("idempotency_")) throw failure;
     return toToolResult(await writeRefusal(platform, request, failure, calledAt));
   }
+}
+
+/** What a caller sends has been checked by the door; what a model wrote has not. Not even a refusal could be written of it. */
+function requireStorable(input: JsonObject): void {
+  const found = findUnstorable(input);
+  if (!found) return;
+  const [field, expected] = [found.path.join("."), found.expected];
+  throw new Failure("invalid_args", { ...(field && { field }), problem: `expected ${expected}`, expected });
 }
 
 async function run(platform: Platform, request: ExecuteRequest, session: SessionRow): Promise<{ row: AnsweredRow; replayed?: boolean }> {

@@ -79,7 +79,7 @@ async function discover(platform: Platform, { projectId }: Principal, userId: st
 
 const weight = (match: Match): number => match.trigram_similarity + (match.connection_status === "connected" ? CONNECTED_BONUS : 0);
 
-/** The share of trigrams two texts have in common, from 0 to 1 (Jaccard). */
+/** The share of the shorter text's trigrams that the other has too, from 0 to 1 (overlap coefficient). */
 function similarity(a: string, b: string): number {
   const [left, right] = [trigrams(a), trigrams(b)];
   const common = [...left].filter((gram) => right.has(gram)).length;

@@ -2,7 +2,7 @@
  * Applying a kept notification: match each claim to its call, confirm claims about money at the provider, settle once. A claim that
  * matches nothing yet (a webhook may overtake the answer) is tried again, then left `unmatched` for an operator.
  */
-import type { CallContext, Observation, ProviderEvent } from "../../providers/provider.ts";
+import type { CallContext, Claim, Observation, ProviderEvent } from "../../providers/provider.ts";
 import { isTerminal, settlementKinds, type SettlementKind } from "../../schema/settlement.ts";
 import { findConnection, openProvider } from "../connections/connections.ts";
 import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
@@ -53,14 +53,25 @@ export async function applyNotification(platform: Platform, job: Job<{ notificat
 }
 
 async function applyEvent(platform: Platform, projectId: string, from: Sender, event: ProviderEvent): Promise<Verdict> {
-  const row = (await matchingCall(platform, projectId, from.serverId, event)) ?? (await identifiedCall(platform, projectId, from, event));
+  const row = (await matchingCall(platform, projectId, from, event)) ?? (await identifiedCall(platform, projectId, from, event));
   if (!row) return "unmatched";
   if (!row.settles) return "ignored";
   if (event.observation.state === undefined) return applyWhatIs(platform, row, event);
   const observation = await confirmed(platform, row, row.settles, { ...event.observation, state: event.observation.state });
-  if (!observation) return "unconfirmed";
+  if (!observation) return disbelieved(platform, row, event.observation);
   await applyObservation(platform, row, observation, `event:${event.eventId}`);
   return "applied";
+}
+
+/**
+ * The provider does not confirm its own message. What it claims is not believed, but that it knows the call is kept: a lookup that denies
+ * a call of unknown outcome must not be believed either.
+ */
+async function disbelieved({ db }: Platform, row: ToolCallRow, { ref }: Claim): Promise<Verdict> {
+  await db.sql`
+    update tool_calls set provider_ref = coalesce(provider_ref, ${ref})
+    where project_id = ${row.projectId} and id = ${row.id} and status = 'running' and outcome = 'unknown'`;
+  return "unconfirmed";
 }
 
 /** A claim without a state says that something changed; what is applied is what the provider then answers. */
@@ -73,12 +84,17 @@ async function applyWhatIs(platform: Platform, row: ToolCallRow, { ref }: Provid
 
 /**
  * By our reference, which the call has had since its claim; else by the provider's id, which it has since its answer. A call that
- * gave its key back shares its reference with the repeat that was sent, and is not the one that is meant.
+ * gave its key back shares its reference with the repeat that was sent, and is not the one that is meant. Who owns a connection can
+ * speak of that owner's calls alone: one user's account proves nothing about another's payment.
  */
-async function matchingCall({ db }: Platform, projectId: string, provider: string, { reference, ref }: ProviderEvent): Promise<ToolCallRow | undefined> {
+async function matchingCall({ db }: Platform, projectId: string, from: Sender, { reference, ref }: ProviderEvent): Promise<ToolCallRow | undefined> {
   const [found] = await db.sql<{ id: string }[]>`
     select id from tool_calls
-    where project_id = ${projectId} and provider = ${provider} and (external_reference = ${reference ?? null} or provider_ref = ${ref ?? null})
+    where project_id = ${projectId} and provider = ${from.serverId} and (external_reference = ${reference ?? null} or provider_ref = ${ref ?? null})
+      and connection_id in (
+        select theirs.id from connections sender join connections theirs
+          on theirs.project_id = sender.project_id and coalesce(theirs.user_id, '') = coalesce(sender.user_id, '')
+        where sender.project_id = ${projectId} and sender.id = ${from.connectionId})
     order by (external_reference = ${reference ?? null}) desc nulls last, (idempotency_key is null), id desc limit 1`;
   return found && findToolCall({ db }, projectId, found.id);
 }
@@ -89,7 +105,7 @@ async function identifiedCall(platform: Platform, projectId: string, { serverId,
   if (!connection) return undefined;
   const provider = await openProvider(platform, connection);
   const reference = await provider.referenceOf?.(event, question(platform));
-  return reference === undefined ? undefined : matchingCall(platform, projectId, serverId, { ...event, reference });
+  return reference === undefined ? undefined : matchingCall(platform, projectId, { serverId, connectionId }, { ...event, reference });
 }
 
 /** A question that serves no call yet. */
@@ -100,12 +116,12 @@ const question = ({ clock }: Platform): CallContext =>
  * A claim that ends something, as the provider itself confirms it. A shared token in a header proves little, amounts in a webhook are
  * only claims, and the provider's own record holds more (a document's files, the operator's reading of a verdict).
  *
- * returns  undefined while the provider does not (yet) say what the claim says
+ * returns  undefined while the provider does not (yet) say what the claim says, or can no longer be asked: the connection was revoked
  */
 async function confirmed(platform: Platform, row: ToolCallRow, kind: SettlementKind, claimed: Observation): Promise<Observation | undefined> {
   if (kind !== "verification" && !isTerminal(kind, claimed.state)) return claimed;
   const { asked, found } = await observe(platform, row);
-  if (!asked) return claimed;
+  if (!asked) return (await findConnection(platform, row.provider!, row.connectionId!)) ? claimed : undefined;
   if (!found) return undefined;
   // The provider may be further on than the claim (already refunded); it must not be behind it.
   const priority: readonly string[] = settlementKinds[kind].priority;

@@ -12,7 +12,7 @@ export const notifications = pgTable(
     serverId: text("server_id").notNull(),
     connectionId: text("connection_id").notNull(),
     method: text().notNull(),
-    /** Path and query only. */
+    /** The path alone: what stands behind it may be a secret of the connection. */
     target: text().notNull(),
     headers: jsonb().$type<[string, string][]>().notNull(),
     body: bytes().notNull(),

@@ -4,7 +4,7 @@ import type { getTool as getOperation, listTools as listOperation, Tool } from "
 import { Failure } from "../../schema/failures.ts";
 import type { MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import type { Domain } from "../../schema/operation.ts";
-import { inputSchemaOf, toolDefinition, toolDefinitions } from "../../schema/tool-definitions.ts";
+import { inputSchemaOf, toolDefinitions } from "../../schema/tool-definitions.ts";
 import { canonicalName, resolveTool } from "../execution/resolve.ts";
 import type { Platform } from "../platform.ts";
 import { catalog, knownServer } from "./catalog.ts";
@@ -32,12 +32,17 @@ export function listTools(
   return { tools: fitting.slice(offset, offset + limit), total: all.length, filtered: fitting.length, limit, offset };
 }
 
-/** By any name that `execute` takes. Throws tool_not_registered. */
-export function getTool(platform: Pick<Platform, "providers">, name: string): Domain<(typeof getOperation)["output"]> {
+/**
+ * By any name that `execute` takes; `unit` is the one in which the project writes amounts that may be in either.
+ *
+ * throws  tool_not_registered
+ */
+export function getTool(platform: Pick<Platform, "providers">, name: string, unit?: "minor" | "major"): Domain<(typeof getOperation)["output"]> {
   const resolved = resolveTool(platform, canonicalName(name));
   if (resolved.kind === "meta") {
     const { tool } = resolved;
-    return { ...toolDefinition(tool), server: META, effect: tool.effect, output_schema: outputSchemaOf(tool) };
+    const shown = toolDefinitions(unit).find((each) => each.name === tool.name)!;
+    return { ...shown, server: META, effect: tool.effect, output_schema: outputSchemaOf(tool) };
   }
   const { tool, server } = resolved;
   return {

@@ -23,5 +23,5 @@ export async function sessionConnections(
     const { name, category, country, authType } = entry;
     return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: authType === "none" || connected.has(id) }];
   });
-  return { servers, tools: toolDefinitions().map((tool) => ({ ...tool, server: "codespar" })) };
+  return { servers, tools: toolDefinitions(principal.settings.chargeAmountUnit).map((tool) => ({ ...tool, server: "codespar" })) };
 }

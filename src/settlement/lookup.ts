@@ -22,7 +22,12 @@ import { lockCall, settle } from "./settle.ts";
 export async function runLookup(platform: Platform, job: Job<LookupPayload>): Promise<Date | void> {
   const { toolCallId, purpose } = job.payload;
   const row = await findToolCall(platform, job.projectId, toolCallId);
-  const resolved = purpose === "unknown" ? await resolveUnknown(platform, row) : await follow(platform, row);
+  const answered = purpose === "unknown" ? resolveUnknown(platform, row) : follow(platform, row);
+  // A provider that cannot say now is asked at the next wait. Repeats at the queue's own pace would use up the questions in a minute.
+  const resolved = await answered.catch((error: unknown) => {
+    platform.log.warn({ err: error, toolCallId, purpose }, "a provider could not say what became of a call");
+    return false;
+  });
   if (resolved) return undefined;
   const { ms, forEver } = waits[purpose];
   if (!forEver && job.attempts >= ms.length) return undefined;
@@ -53,7 +58,16 @@ async function resolveUnknown(platform: Platform, row: ToolCallRow): Promise<boo
   // A request may still be on its way: not knowing it is believed only when it has had time to arrive.
   const leftAt = await lastDispatchAt(platform, row);
   if (platform.clock.now().getTime() - leftAt.getTime() < platform.limits.notFoundBelievedAfterMs) return false;
+  if (await wasRotatedSince(platform, row)) return false;
   return (await neverArrived(platform, row)) === "ended";
+}
+
+/** Whether a provider that knows nothing of a call was perhaps asked about another account than the one the request went out for. */
+async function wasRotatedSince({ db }: Platform, row: ToolCallRow): Promise<boolean> {
+  const rotated = await db.sql`
+    select 1 from dispatches d join connections c on c.project_id = d.project_id and c.id = d.connection_id
+    where d.project_id = ${row.projectId} and d.tool_call_id = ${row.id} and c.rotated_at >= d.started_at limit 1`;
+  return rotated.length > 0;
 }
 
 /** By when the latest request of a call had left, if it left at all: when its attempt was given up. */
@@ -113,7 +127,7 @@ async function neverArrived(platform: Platform, row: ToolCallRow): Promise<"ende
   const verdict = await transaction(platform.db, async (tx) => {
     const locked = await lockCall(tx, row.projectId, row.id);
     if (!locked || locked.status !== "running") return "ended";
-    if (locked.state !== null) return "contradicted";
+    if (locked.state !== null || locked.providerRef !== null) return "contradicted";
     await tx`update tool_calls set outcome = 'not_reached' where project_id = ${row.projectId} and id = ${row.id}`;
     await recordEnded(tx, row, { failure, gaveBack: true }, now);
     await platform.hub.record(tx, {

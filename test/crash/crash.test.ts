@@ -99,22 +99,27 @@ test("killed three times under load, thirty keys are thirty payments, none lost 
   const keys = Array.from({ length: 30 }, () => randomUUID());
   await twins.setFault("asaas", { kind: "slow", method: "POST", path: "/payments$", times: 1_000, delayMs: 150 });
   let accepted = 0;
+  let areDone = false;
   const clients = [0, 1, 2, 3, 4, 5].map(async (client) => {
     for (const key of keys.filter((_key, index) => index % 6 === client)) {
       await insist(key);
       accepted += 1;
     }
   });
+  const answered = Promise.all(clients).finally(() => (areDone = true));
+  answered.catch(() => {}); // until it is awaited below
+  const acceptedSoFar = async () => {
+    await questionsComeDue(20_000);
+    return accepted;
+  };
   for (const after of [4, 12, 20]) {
-    await eventually(async () => accepted, (count) => count >= after);
+    await eventually(acceptedSoFar, (count) => areDone || count >= after);
     await sleep(Math.random() * 300);
     await server.kill();
     await timePasses(90_000);
     server = await startServer(server.port);
   }
-  let areDone = false;
-  const answered = Promise.all(clients).finally(() => (areDone = true));
-  for (; !areDone; await sleep(250)) await questionsComeDue(20_000);
+  await eventually(acceptedSoFar, () => areDone, 60_000);
   await answered;
   await twins.clearFaults("asaas");
 

@@ -34,18 +34,35 @@ const missing = (field: string, expected: string) => ({ code: "invalid_args", fi
 const wrongTaxId = (field: string) => ({ code: "tax_id_invalid", field, expected: "a CPF or CNPJ", retry: "never" });
 const fraction = (field: string) => ({ code: "amount_fraction", field, expected: "an integer in minor units", retry: "never" });
 const unknownCurrency = {
-  code: "currency_unknown", field: "currency", expected: "expected one of BRL, MXN, ARS, PEN, COP, CLP, USD, EUR, USDC, USDT, BTC, ETH, MATIC", retry: "never",
+  code: "currency_unknown", field: "currency", retry: "never",
+  expected: "expected one of BRL, MXN, ARS, PEN, COP, CLP, USD, EUR, USDC, USDT, BTC, ETH, MATIC",
 };
 
 /** Refusals in band: the session is found, so the call succeeds and says why the tool did not run (contradiction C-60). */
 const arguments_: Case[] = [
-  { title: "an unknown tool", call: executing("codespar_nothing", {}), refusal: { code: "tool_not_registered", retry: "never" } },
-  { title: "an unknown native tool", call: executing("asaas/create_everything", {}), refusal: { code: "tool_not_registered", retry: "never" } },
-  { title: "an unknown native tool in the other spelling", call: executing("asaas__create_everything", {}), refusal: { code: "tool_not_registered", retry: "never" } },
+  {
+    title: "an unknown tool",
+    call: executing("codespar_nothing", {}),
+    refusal: { code: "tool_not_registered", retry: "never" },
+  },
+  {
+    title: "an unknown native tool",
+    call: executing("asaas/create_everything", {}),
+    refusal: { code: "tool_not_registered", retry: "never" },
+  },
+  {
+    title: "an unknown native tool in the other spelling",
+    call: executing("asaas__create_everything", {}),
+    refusal: { code: "tool_not_registered", retry: "never" },
+  },
   { title: "no amount", call: charging({ amount: undefined }), refusal: missing("amount", "expected number") },
   { title: "null for an amount", call: charging({ amount: null }), refusal: missing("amount", "expected number") },
   { title: "no buyer", call: charging({ buyer: undefined }), refusal: missing("buyer", "expected object") },
-  { title: "a buyer without a name", call: charging({ buyer: { document: "11144477735" } }), refusal: missing("buyer.name", "expected string") },
+  {
+    title: "a buyer without a name",
+    call: charging({ buyer: { document: "11144477735" } }),
+    refusal: missing("buyer.name", "expected string"),
+  },
   { title: "no arguments at all", call: executing("codespar_notify", {}), refusal: missing("to", "expected string") },
   { title: "text for an amount", call: charging({ amount: "150,00" }), refusal: missing("amount", "expected number") },
   { title: "a fraction in minor units", call: charging({ amount: 150.5 }), refusal: fraction("amount") },
@@ -68,12 +85,30 @@ const arguments_: Case[] = [
   {
     title: "a method that is none",
     call: charging({ method: "barter" }),
-    refusal: { code: "invalid_args", field: "method", expected: "expected one of pix, boleto, card, wallet, pse, oxxo, spei", retry: "never" },
+    refusal: {
+      code: "invalid_args", field: "method", expected: "expected one of pix, boleto, card, wallet, pse, oxxo, spei", retry: "never",
+    },
   },
-  { title: "a CPF whose check digits are wrong", call: charging(buyer("111.444.777-36")), refusal: wrongTaxId("buyer.document") },
-  { title: "a CNPJ whose check digits are wrong", call: charging(buyer("11.222.333/0001-82")), refusal: wrongTaxId("buyer.document") },
-  { title: "the documented sample CPF in test", call: charging(buyer("12345678900")), answer: { success: true, status: "pending" } },
-  { title: "the documented sample CPF in live", call: chargingLive({ ...buyer("12345678900"), amount_unit: "minor" }), refusal: wrongTaxId("buyer.document") },
+  {
+    title: "a CPF whose check digits are wrong",
+    call: charging(buyer("111.444.777-36")),
+    refusal: wrongTaxId("buyer.document"),
+  },
+  {
+    title: "a CNPJ whose check digits are wrong",
+    call: charging(buyer("11.222.333/0001-82")),
+    refusal: wrongTaxId("buyer.document"),
+  },
+  {
+    title: "the documented sample CPF in test",
+    call: charging(buyer("12345678900")),
+    answer: { success: true, status: "pending" },
+  },
+  {
+    title: "the documented sample CPF in live",
+    call: chargingLive({ ...buyer("12345678900"), amount_unit: "minor" }),
+    refusal: wrongTaxId("buyer.document"),
+  },
   {
     title: "a live amount that could be in two units",
     call: chargingLive({}),
@@ -84,17 +119,41 @@ const arguments_: Case[] = [
     call: charging({ provider: "nobody" }),
     refusal: { code: "provider_unknown", field: "provider", expected: "the id of a provider", retry: "never" },
   },
-  { title: "a provider that is not on the rail", call: charging({ provider: "nfe-io" }), refusal: { code: "provider_not_on_rail", field: "provider", retry: "never" } },
-  { title: "a method without a rail", call: charging({ method: "boleto" }), refusal: { code: "rail_unavailable", retry: "never" } },
-  { title: "a currency the rail does not settle in", call: charging({ currency: "MXN" }), refusal: { code: "rail_unavailable", retry: "never" } },
-  { title: "a rail that nobody is connected to", call: chargingLive({ amount_unit: "minor" }), refusal: { code: "no_eligible_providers", retry: "after" } },
+  {
+    title: "a provider that is not on the rail",
+    call: charging({ provider: "nfe-io" }),
+    refusal: { code: "provider_not_on_rail", field: "provider", retry: "never" },
+  },
+  {
+    title: "a method without a rail",
+    call: charging({ method: "boleto" }),
+    refusal: { code: "rail_unavailable", retry: "never" },
+  },
+  {
+    title: "a currency the rail does not settle in",
+    call: charging({ currency: "MXN" }),
+    refusal: { code: "rail_unavailable", retry: "never" },
+  },
+  {
+    title: "a rail that nobody is connected to",
+    call: chargingLive({ amount_unit: "minor" }),
+    refusal: { code: "no_eligible_providers", retry: "after" },
+  },
   {
     title: "a provider that is not connected",
     call: chargingLive({ amount_unit: "minor", provider: "asaas" }),
     refusal: { code: "provider_not_connected", field: "provider", retry: "ask_human" },
   },
-  { title: "a tool that a strict session does not mock", call: chargingMocked({ codespar_pay: {} }), refusal: { code: "tool_not_mocked", retry: "never" } },
-  { title: "a mock that is used up", call: chargingMocked({ codespar_charge: [{ id: "1" }, { id: "2" }] }, 2), refusal: { code: "mocks_exhausted", retry: "never" } },
+  {
+    title: "a tool that a strict session does not mock",
+    call: chargingMocked({ codespar_pay: {} }),
+    refusal: { code: "tool_not_mocked", retry: "never" },
+  },
+  {
+    title: "a mock that is used up",
+    call: chargingMocked({ codespar_charge: [{ id: "1" }, { id: "2" }] }, 2),
+    refusal: { code: "mocks_exhausted", retry: "never" },
+  },
   {
     title: "a key in the arguments that names another effect",
     call: async (scene) => {
@@ -118,8 +177,16 @@ const invalid = (field: string, expected: string) => ({ code: "validation_failed
 /** What is refused before there is a session to answer in. */
 const requests: Case[] = [
   { title: "no key", call: async (scene) => ({ key: null, input: await discovering(scene) }), failure: unauthorized },
-  { title: "a key that is none of ours", call: async (scene) => ({ key: "sk_live_0123456789abcdef", input: await discovering(scene) }), failure: unauthorized },
-  { title: "a key that was never made", call: async (scene) => ({ key: "csk_test_0123456789abcdef0123456789ab", input: await discovering(scene) }), failure: unauthorized },
+  {
+    title: "a key that is none of ours",
+    call: async (scene) => ({ key: "sk_live_0123456789abcdef", input: await discovering(scene) }),
+    failure: unauthorized,
+  },
+  {
+    title: "a key that was never made",
+    call: async (scene) => ({ key: "csk_test_0123456789abcdef0123456789ab", input: await discovering(scene) }),
+    failure: unauthorized,
+  },
   {
     title: "a revoked key",
     call: async (scene) => ({ key: await scene.addKey({ revoked: true }), input: await discovering(scene) }),
@@ -146,7 +213,11 @@ const requests: Case[] = [
     call: async (scene) => ({ project: (await scene.neighbour("live")).projectId, input: await discovering(scene) }),
     failure: { code: "project_environment_mismatch", retry: "never", http: 403 },
   },
-  { title: "an unknown session", call: async (scene) => ({ input: { ...await discovering(scene), session_id: "nonsense" } }), failure: noSession },
+  {
+    title: "an unknown session",
+    call: async (scene) => ({ input: { ...await discovering(scene), session_id: "nonsense" } }),
+    failure: noSession,
+  },
   {
     title: "a session of another project",
     call: async (scene) => ({ input: { ...await discovering(scene), session_id: await (await scene.neighbour()).session() } }),
@@ -174,8 +245,16 @@ const requests: Case[] = [
 ];
 
 const lists: Case[] = [
-  { title: "a limit of nothing", call: () => ({ input: { limit: 0 } }), failure: invalid("limit", "Too small: expected number to be >=1") },
-  { title: "a limit beyond the longest page", call: () => ({ input: { limit: 101 } }), failure: invalid("limit", "Too big: expected number to be <=100") },
+  {
+    title: "a limit of nothing",
+    call: () => ({ input: { limit: 0 } }),
+    failure: invalid("limit", "Too small: expected number to be >=1"),
+  },
+  {
+    title: "a limit beyond the longest page",
+    call: () => ({ input: { limit: 101 } }),
+    failure: invalid("limit", "Too big: expected number to be <=100"),
+  },
   {
     title: "a limit that is no number",
     call: () => ({ input: { limit: "many" } }),
@@ -205,7 +284,9 @@ test("a closed session is refused, and followed by a successor where a client ca
   const input = { session_id, tool: "codespar_discover", input: { use_case: "ship" } };
   for (const door of doors) {
     const outcome = await door.call("tools.execute", input, { key: tenant.key });
-    expect([door.name, outcome]).toMatchObject([door.name, door.name === "mcp" ? { ok: true, value: { success: true } } : { ok: false, code: "session_not_active", retry: "never" }]);
+    const refused = { ok: false, code: "session_not_active", retry: "never" };
+    const answered = { ok: true, value: { success: true } };
+    expect([door.name, outcome]).toMatchObject([door.name, door.name === "mcp" ? answered : refused]);
   }
   const { sessions } = await tenant.call("sessions.list", { status: "active" });
   expect(sessions).toMatchObject([{ user_id: "maria", servers: ["asaas"], metadata: { successor_of: session_id }, tool_call_count: 1 }]);
@@ -218,16 +299,24 @@ describe("bodies that are no JSON object, over a socket", async () => {
   const session = await tenant.session();
 
   async function post(door: WireDoor, body: BodyInit): Promise<[status: number, body: unknown]> {
-    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", authorization: `Bearer ${tenant.key}` };
+    const headers = {
+      "content-type": "application/json", accept: "application/json, text/event-stream", authorization: `Bearer ${tenant.key}`,
+    };
     const response = await reach.fetch(new Request(door.address(session), { method: "POST", headers, body }));
     return [response.status, await response.json()];
   }
 
   const deep = `{"a":${"[".repeat(JSON_DEPTH_MAX)}${"]".repeat(JSON_DEPTH_MAX)}}`;
   const bodies: [string, BodyInit][] = [
-    ["cut off", '{"tool":'], ["followed by more", '{"tool":1} x'], ["not UTF-8", new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])], ["nested too deep", deep],
+    ["cut off", '{"tool":'],
+    ["followed by more", '{"tool":1} x'],
+    ["not UTF-8", new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+    ["nested too deep", deep],
   ];
-  const malformed = { error: "body_malformed", code: "body_malformed", retry: "never", expected: "one JSON object", request_id: expect.stringMatching(/^req_/) };
+  const malformed = {
+    error: "body_malformed", code: "body_malformed", retry: "never", expected: "one JSON object",
+    request_id: expect.stringMatching(/^req_/),
+  };
 
   const [graphql, trpc, rest, mcp] = wireDoors(reach);
 
@@ -251,7 +340,9 @@ describe("bodies that are no JSON object, over a socket", async () => {
 
   test("in process GraphQL says it in its own words", async () => {
     const [door] = wireDoors(inProcess(app));
-    const response = await app.http.fetch(new Request(door.address(session), { method: "POST", headers: { "content-type": "application/json" }, body: '{"tool":' }));
-    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ message: "POST body sent invalid JSON.", extensions: { code: "BAD_REQUEST" } }] }]);
+    const headers = { "content-type": "application/json" };
+    const response = await app.http.fetch(new Request(door.address(session), { method: "POST", headers, body: '{"tool":' }));
+    const error = { message: "POST body sent invalid JSON.", extensions: { code: "BAD_REQUEST" } };
+    expect([response.status, await response.json()]).toMatchObject([400, { errors: [error] }]);
   });
 });

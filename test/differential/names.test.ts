@@ -39,7 +39,8 @@ test("any name of lettered words turns back into itself", () => {
 test("the same letters cut into other words are another camelCase", () => {
   const letters = fc.stringMatching(/^[a-z]{2,10}$/);
   const cuts = fc.array(fc.boolean(), { minLength: 9, maxLength: 9 });
-  const cut = (text: string, after: readonly boolean[]) => [...text].map((letter, index) => letter + (after[index] && index < text.length - 1 ? "_" : "")).join("");
+  const cut = (text: string, before: readonly boolean[]) =>
+    [...text].map((letter, index) => (index > 0 && before[index - 1] ? `_${letter}` : letter)).join("");
   fc.assert(fc.property(letters, cuts, cuts, (text, one, other) => {
     const [a, b] = [cut(text, one), cut(text, other)];
     return (camelCase(a) === camelCase(b)) === (a === b);

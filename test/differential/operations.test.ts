@@ -192,7 +192,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       },
       answer: { sessions: [{ user_id: "rui" }, { user_id: "ana" }], next_before: expect.stringMatching(/^ses_/) },
     },
-    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "yesterday" } }), failure: noCursor },
+    {
+      title: "refuses a cursor that it never gave",
+      call: () => ({ input: { before: "yesterday" } }),
+      failure: noCursor,
+    },
   ],
 
   "sessions.close": [
@@ -330,7 +334,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       },
       answer: { success: true, replayed: true, idempotency_key: "order-1" },
     },
-    { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE, tool: "codespar_discover", input: { use_case: "ship" } } }), failure: noSession },
+    {
+      title: "knows no other session",
+      call: () => ({ input: { session_id: NOWHERE, tool: "codespar_discover", input: { use_case: "ship" } } }),
+      failure: noSession,
+    },
     {
       title: "runs nothing in a closed session",
       // An MCP client never closes its session, so a successor is opened for it (contradiction C-62).
@@ -381,7 +389,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       answer: { status: "error", error_code: "invalid_args", output: null, provider: null, outcome: null },
     },
     { title: "knows no other call", call: () => ({ input: { tool_call_id: NO_CALL } }), failure: noToolCall },
-    { title: "refuses what is no id", call: () => ({ input: { tool_call_id: "asaas/1 %2F?" } }), failure: noToolCallId },
+    {
+      title: "refuses what is no id",
+      call: () => ({ input: { tool_call_id: "asaas/1 %2F?" } }),
+      failure: noToolCallId,
+    },
   ],
 
   "toolCalls.list": [
@@ -410,7 +422,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       },
       answer: { tool_calls: [], next_before: null },
     },
-    { title: "refuses a cursor that it never gave", call: () => ({ input: { before: "ses_01jd5v0000000000000000none" } }), failure: noCursor },
+    {
+      title: "refuses a cursor that it never gave",
+      call: () => ({ input: { before: "ses_01jd5v0000000000000000none" } }),
+      failure: noCursor,
+    },
   ],
 
   "payments.status": [
@@ -471,25 +487,41 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       answer: { logs: [{ tool: "codespar_discover" }], next_before: expect.stringMatching(/^tc_/) },
     },
     { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
-    { title: "refuses a cursor that it never gave", call: async (scene) => ({ input: { session_id: await scene.session(), before: "1" } }), failure: noCursor },
+    {
+      title: "refuses a cursor that it never gave",
+      call: async (scene) => ({ input: { session_id: await scene.session(), before: "1" } }),
+      failure: noCursor,
+    },
   ],
 
   "servers.list": [
-    { title: "lists the catalogue", call: () => ({ input: {} }), answer: { servers: expect.arrayContaining([expect.objectContaining({ id: "asaas", connectable: true })]), offset: 0 } },
+    {
+      title: "lists the catalogue",
+      call: () => ({ input: {} }),
+      answer: { servers: expect.arrayContaining([expect.objectContaining({ id: "asaas", connectable: true })]), offset: 0 },
+    },
     {
       title: "filters by everything there is, and pages",
-      call: () => ({ input: { category: "fiscal", country: "BR", q: "nuvem", status: "coming-soon", auth_type: "oauth", limit: 1, offset: 0 } }),
-      answer: { servers: [{ id: "nuvem-fiscal" }], filtered: 1, limit: 1 },
+      call: () => ({ input: { category: "messaging", country: "BR", q: "api", status: "live", auth_type: "path_secret", limit: 1, offset: 0 } }),
+      answer: { servers: [{ id: "z-api" }], filtered: 1, limit: 1 },
     },
   ],
 
   "servers.get": [
-    { title: "reads one with its tools", call: () => ({ input: { server_id: "codespar" } }), answer: { id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge" })]) } },
+    {
+      title: "reads one with its tools",
+      call: () => ({ input: { server_id: "codespar" } }),
+      answer: { id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge" })]) },
+    },
     { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
   ],
 
   "servers.tools": [
-    { title: "lists the tools of one", call: () => ({ input: { server_id: "codespar" } }), answer: { server_id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_pay" })]) } },
+    {
+      title: "lists the tools of one",
+      call: () => ({ input: { server_id: "codespar" } }),
+      answer: { server_id: "codespar", tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_pay" })]) },
+    },
     { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
   ],
 
@@ -500,18 +532,42 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       answer: { auth_type: "path_secret", environment: "test", fields: [{ name: "token", kind: "path_secret" }, {}], settings: [{ name: "instance_id" }] },
     },
     { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
-    { title: "says of one without an adapter that it cannot be connected", call: () => ({ input: { server_id: "zoop" } }), failure: notConnectable },
+    {
+      title: "says of one without an adapter that it cannot be connected",
+      call: () => ({ input: { server_id: "zoop" } }),
+      failure: notConnectable,
+    },
   ],
 
   "tools.list": [
-    { title: "lists every tool", call: () => ({ input: {} }), answer: { tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge", server: "codespar" })]) } },
-    { title: "lists those of one server", call: () => ({ input: { server: "codespar", limit: 2, offset: 1 } }), answer: { tools: [{ server: "codespar" }, {}], limit: 2, offset: 1 } },
-    { title: "knows no other server", call: () => ({ input: { server: "nowhere" } }), failure: { ...noServer, field: "server" } },
+    {
+      title: "lists every tool",
+      call: () => ({ input: {} }),
+      answer: { tools: expect.arrayContaining([expect.objectContaining({ name: "codespar_charge", server: "codespar" })]) },
+    },
+    {
+      title: "lists those of one server",
+      call: () => ({ input: { server: "codespar", limit: 2, offset: 1 } }),
+      answer: { tools: [{ server: "codespar" }, {}], limit: 2, offset: 1 },
+    },
+    {
+      title: "knows no other server",
+      call: () => ({ input: { server: "nowhere" } }),
+      failure: { ...noServer, field: "server" },
+    },
   ],
 
   "tools.get": [
-    { title: "reads one with its schemas", call: () => ({ input: { tool: "codespar_kyc" } }), answer: { server: "codespar", effect: "writes", input_schema: { type: "object" }, output_schema: { type: "object" } } },
-    { title: "knows no other", call: () => ({ input: { tool: "asaas/do everything?" } }), failure: { code: "tool_not_registered", retry: "never", http: 404 } },
+    {
+      title: "reads one with its schemas",
+      call: () => ({ input: { tool: "codespar_kyc" } }),
+      answer: { server: "codespar", effect: "writes", input_schema: { type: "object" }, output_schema: { type: "object" } },
+    },
+    {
+      title: "knows no other",
+      call: () => ({ input: { tool: "asaas/do everything?" } }),
+      failure: { code: "tool_not_registered", retry: "never", http: 404 },
+    },
   ],
 
   "connections.list": [
@@ -548,8 +604,16 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: () => ({ input: { server_id: "asaas", secret: { key: "any" } } }),
       failure: { code: "validation_failed", field: "secret.key", expected: "api_key", retry: "never", http: 400 },
     },
-    { title: "knows no other server", call: () => ({ input: { server_id: "nowhere", secret: "any" } }), failure: noServer },
-    { title: "connects nothing without an adapter", call: () => ({ input: { server_id: "zoop", secret: "any" } }), failure: notConnectable },
+    {
+      title: "knows no other server",
+      call: () => ({ input: { server_id: "nowhere", secret: "any" } }),
+      failure: noServer,
+    },
+    {
+      title: "connects nothing without an adapter",
+      call: () => ({ input: { server_id: "zoop", secret: "any" } }),
+      failure: notConnectable,
+    },
   ],
 
   "connections.revoke": [
@@ -567,7 +631,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       },
       answer: { status: "revoked", already: true },
     },
-    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION } }), failure: noConnection },
+    {
+      title: "knows no other connection",
+      call: () => ({ input: { connection_id: NO_CONNECTION } }),
+      failure: noConnection,
+    },
   ],
 
   "connections.updateMetadata": [
@@ -576,7 +644,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: async (scene) => ({ input: { connection_id: (await twoConnections(scene))[0], connection_metadata: { note: null, some_Key: "kept" } } }),
       answer: { connection_metadata: { some_Key: "kept", inquiry_template_id: expect.any(String) } },
     },
-    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION, connection_metadata: {} } }), failure: noConnection },
+    {
+      title: "knows no other connection",
+      call: () => ({ input: { connection_id: NO_CONNECTION, connection_metadata: {} } }),
+      failure: noConnection,
+    },
     {
       title: "changes nothing of a revoked one",
       call: async (scene) => ({ input: { connection_id: await revokedConnection(scene), connection_metadata: {} } }),
@@ -590,7 +662,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: async (scene) => ({ input: { connection_id: (await twoConnections(scene))[0], secret: "whsec_1", keep_previous: true } }),
       answer: { server_id: "persona", updated: true },
     },
-    { title: "knows no other connection", call: () => ({ input: { connection_id: NO_CONNECTION, secret: "s" } }), failure: noConnection },
+    {
+      title: "knows no other connection",
+      call: () => ({ input: { connection_id: NO_CONNECTION, secret: "s" } }),
+      failure: noConnection,
+    },
     {
       title: "changes nothing of a revoked one",
       call: async (scene) => ({ input: { connection_id: await revokedConnection(scene), secret: "s" } }),
@@ -618,8 +694,16 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: () => ({ input: { server_id: "asaas", user_id: "ana", redirect_uri: "javascript:alert(1)" } }),
       failure: { code: "validation_failed", field: "redirect_uri", expected: "expected an http(s) URL", retry: "never", http: 400 },
     },
-    { title: "knows no other server", call: () => ({ input: { server_id: "nowhere", user_id: "ana", redirect_uri: "https://app.example.com" } }), failure: noServer },
-    { title: "links to nothing without an adapter", call: () => ({ input: { server_id: "zoop", user_id: "ana", redirect_uri: "https://app.example.com" } }), failure: notConnectable },
+    {
+      title: "knows no other server",
+      call: () => ({ input: { server_id: "nowhere", user_id: "ana", redirect_uri: "https://app.example.com" } }),
+      failure: noServer,
+    },
+    {
+      title: "links to nothing without an adapter",
+      call: () => ({ input: { server_id: "zoop", user_id: "ana", redirect_uri: "https://app.example.com" } }),
+      failure: notConnectable,
+    },
   ],
 
   "rails.list": [
@@ -636,7 +720,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: () => ({ input: { tool: "codespar_invoice" } }),
       answer: { rails: [{ id: "nfse", connected: true, health: "untried", p50_ms: null, last_error: null }] },
     },
-    { title: "lists nothing for what is no tool", call: () => ({ input: { tool: "codespar_nothing" } }), answer: { rails: [] } },
+    {
+      title: "lists nothing for what is no tool",
+      call: () => ({ input: { tool: "codespar_nothing" } }),
+      answer: { rails: [] },
+    },
   ],
 
   "ledger.trialBalance": [
@@ -650,7 +738,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       },
       answer: { balanced: true, accounts: expect.arrayContaining([expect.objectContaining({ currency: "BRL", debits_minor: expect.stringMatching(/^\d+$/) })]) },
     },
-    { title: "balances when nothing was posted", call: () => ({ input: {} }), answer: { balanced: true, accounts: [] } },
+    {
+      title: "balances when nothing was posted",
+      call: () => ({ input: {} }),
+      answer: { balanced: true, accounts: [] },
+    },
   ],
 
   "ledger.transactions": [
@@ -690,7 +782,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: async (scene) => ({ key: await scene.addKey({ scopes: ["rails:read", "sessions:read"] }), input: {} }),
       answer: { key: { scopes: ["rails:read", "sessions:read"] } },
     },
-    { title: "refuses who has no key", call: () => ({ key: null, input: {} }), failure: { code: "unauthorized", retry: "never", http: 401 } },
+    {
+      title: "refuses who has no key",
+      call: () => ({ key: null, input: {} }),
+      failure: { code: "unauthorized", retry: "never", http: 401 },
+    },
   ],
 
   "keys.create": [
@@ -830,7 +926,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
   ],
 
   "projects.list": [
-    { title: "lists the key's own project", call: () => ({ input: {} }), answer: { projects: [{ slug: "project-1", is_default: true }], next_before: null } },
+    {
+      title: "lists the key's own project",
+      call: () => ({ input: {} }),
+      answer: { projects: [{ slug: "project-1", is_default: true }], next_before: null },
+    },
     {
       title: "lists all of the organization's to a service key, and pages",
       call: async (scene) => {
@@ -849,7 +949,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: (scene) => ({ input: { project_id: scene.projectId } }),
       answer: { slug: "project-1", settings: { charge_amount_unit: null, merchant: { tax_id: "11222333000181", default_service: { service_code: "2690" } } } },
     },
-    { title: "knows no other project", call: async (scene) => ({ input: { project_id: (await scene.neighbour()).projectId } }), failure: noProject },
+    {
+      title: "knows no other project",
+      call: async (scene) => ({ input: { project_id: (await scene.neighbour()).projectId } }),
+      failure: noProject,
+    },
   ],
 
   "projects.update": [
@@ -896,7 +1000,11 @@ const cases: Partial<Record<OperationName, Case[]>> = {
       call: (scene) => ({ input: { project_id: scene.projectId } }),
       failure: { code: "validation_failed", expected: "name, slug, is_default or settings", retry: "never", http: 400 },
     },
-    { title: "knows no other project", call: async (scene) => ({ input: { project_id: (await scene.neighbour()).projectId, name: "Mine" } }), failure: noProject },
+    {
+      title: "knows no other project",
+      call: async (scene) => ({ input: { project_id: (await scene.neighbour()).projectId, name: "Mine" } }),
+      failure: noProject,
+    },
   ],
 };
 

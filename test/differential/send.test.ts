@@ -56,7 +56,10 @@ const offline: Case[] = [
   {
     title: "an empty message is refused",
     call: saying(""),
-    failure: { code: "validation_failed", field: "message", expected: "Too small: expected string to have >=1 characters", retry: "never", http: 400 },
+    failure: {
+      code: "validation_failed", field: "message", expected: "Too small: expected string to have >=1 characters", retry: "never",
+      http: 400,
+    },
   },
 ];
 

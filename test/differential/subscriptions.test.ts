@@ -23,7 +23,9 @@ const PATIENCE = { timeout: 10_000 };
 const lengths = (watches: readonly Watch[]): number[] => watches.map(({ items }) => items.length);
 
 /** Lets time go by, second by second, and at each waits until every watch has read what the status says then. */
-async function watched(watches: readonly Watch[], seconds: number, read: () => Promise<{ status: string; events: unknown[] }>): Promise<void> {
+async function watched(
+  watches: readonly Watch[], seconds: number, read: () => Promise<{ status: string; events: unknown[] }>,
+): Promise<void> {
   for (let second = 0; second <= seconds; second += 1) {
     const { status, events } = await read();
     await expect.poll(() => watches.map(({ items }) => items.at(-1)), PATIENCE).toMatchObject(watches.map(() => ({ status, events })));
@@ -74,17 +76,17 @@ describe("verifications.watch", () => {
 
 describe("toolCalls.watch", () => {
   /** A session with a charge that waits for its buyer. */
-  async function chargedSession(tenant: Tenant): Promise<{ session_id: string; discover(use_case: string): Promise<unknown> }> {
+  async function chargedSession(tenant: Tenant): Promise<string> {
     const session_id = await tenant.session();
     await tenant.call("tools.execute", { session_id, tool: "codespar_charge", input: mariaCharge });
-    return { session_id, discover: (use_case) => tenant.call("tools.execute", { session_id, tool: "codespar_discover", input: { use_case } }) };
+    return session_id;
   }
 
   /** What happens in the session while it is watched, one change at a time. */
-  async function happens(tenant: Tenant, { session_id, discover }: Awaited<ReturnType<typeof chargedSession>>, watches: readonly Watch[]): Promise<void> {
+  async function happens(tenant: Tenant, session_id: string, watches: readonly Watch[]): Promise<void> {
     const reached = (count: number) => expect.poll(() => lengths(watches), PATIENCE).toEqual(watches.map(() => count));
     await reached(1);
-    await discover("ship a parcel");
+    await tenant.call("tools.execute", { session_id, tool: "codespar_discover", input: { use_case: "ship a parcel" } });
     await reached(2);
     await app.pass(1_000);
     await reached(3);
@@ -95,9 +97,9 @@ describe("toolCalls.watch", () => {
 
   test("tells the present, then every change in its order, until the session closes", async () => {
     const tenant = await newTenant(app);
-    const session = await chargedSession(tenant);
-    const watches = watchesOf("toolCalls.watch", { session_id: session.session_id }, { key: tenant.key });
-    await happens(tenant, session, watches);
+    const session_id = await chargedSession(tenant);
+    const watches = watchesOf("toolCalls.watch", { session_id }, { key: tenant.key });
+    await happens(tenant, session_id, watches);
     expect(await Promise.all(watches.map(({ ended }) => ended))).toEqual([undefined, undefined, undefined]);
     const [graphql, trpc, rest] = watches as [Watch, Watch, Watch];
     expect(graphql.items.map(({ tool_call }) => tool_call)).toMatchObject([
@@ -110,13 +112,12 @@ describe("toolCalls.watch", () => {
 
   test("goes on behind any change, by an argument or as the protocol says it", async () => {
     const tenant = await newTenant(app);
-    const session = await chargedSession(tenant);
-    const first = watchesOf("toolCalls.watch", { session_id: session.session_id }, { key: tenant.key });
-    await happens(tenant, session, first);
+    const session_id = await chargedSession(tenant);
+    const first = watchesOf("toolCalls.watch", { session_id }, { key: tenant.key });
+    await happens(tenant, session_id, first);
     await Promise.all(first.map(({ ended }) => ended));
     const cursors = first[0]!.items.map(({ cursor }) => String(cursor));
     for (const [index, after] of cursors.entries()) {
-      const { session_id } = session;
       const resumed = [
         ...watchesOf("toolCalls.watch", { session_id, after }, { key: tenant.key }),
         ...watchesOf("toolCalls.watch", { session_id }, { key: tenant.key, lastEventId: after }),
@@ -245,7 +246,7 @@ describe("sessions.sendStream", () => {
       expect([door.name, await watch.ended]).toEqual([door.name, undefined]);
       expect([door.name, watch.items]).toMatchObject([door.name, [
         { type: "user_message", content: "hello" },
-        { type: "error", error: "model_failed", message: "The model did not answer (HTTP 400, invalid_request_error). Tool calls already made stand; see tool_calls." },
+        { type: "error", error: "model_failed", message: expect.stringContaining("The model did not answer (HTTP 400") },
       ]]);
     }
   });
@@ -274,10 +275,13 @@ describe("refusals before the first item", () => {
   const noSession = { code: "session_not_found", field: "session_id", retry: "never", http: 404 };
   const noCursor = { code: "cursor_invalid", field: "after", retry: "never", http: 400 };
   const unauthorized = { code: "unauthorized", retry: "never", http: 401 };
+  const forbidden = { code: "forbidden", retry: "never", http: 403 };
   const NO_CALL = "tc_01jd5v0000000000000000none";
   const NOWHERE = "ses_01jd5v0000000000000000none";
   type Input = (tenant: Tenant) => Promise<{ input: Json; key?: string | undefined }>;
   const plainly = (input: Json): Input => async ({ key }) => ({ input, key });
+  const narrowly = (input: Json): Input => async (tenant) => ({ input, key: await tenant.addKey({ scopes: ["rails:read"] }) });
+  const inSession = (input: Json): Input => async (tenant) => ({ key: tenant.key, input: { session_id: await tenant.session(), ...input } });
 
   const cases: Record<SubscriptionName, [title: string, call: Input, failure: Omit<FailedOutcome, "ok">][]> = {
     "payments.watch": [
@@ -288,11 +292,11 @@ describe("refusals before the first item", () => {
     "verifications.watch": [
       ["an unknown call", plainly({ tool_call_id: NO_CALL }), noToolCall],
       ["what is no id", plainly({ tool_call_id: "1/2" }), noToolCallId],
-      ["a key that may not read", async (tenant) => ({ input: { tool_call_id: NO_CALL }, key: await tenant.addKey({ scopes: ["rails:read"] }) }), { code: "forbidden", retry: "never", http: 403 }],
+      ["a key that may not read", narrowly({ tool_call_id: NO_CALL }), forbidden],
     ],
     "toolCalls.watch": [
       ["an unknown session", plainly({ session_id: NOWHERE }), noSession],
-      ["a cursor that no stream gave", async (tenant) => ({ key: tenant.key, input: { session_id: await tenant.session(), after: "yesterday" } }), noCursor],
+      ["a cursor that no stream gave", inSession({ after: "yesterday" }), noCursor],
       ["no key", async () => ({ input: { session_id: NOWHERE } }), unauthorized],
     ],
     "logs.watch": [
@@ -301,15 +305,18 @@ describe("refusals before the first item", () => {
         plainly({ limit: 101 }),
         { code: "validation_failed", field: "limit", expected: "Too big: expected number to be <=100", retry: "never", http: 400 },
       ],
-      ["a key that may not read", async (tenant) => ({ input: {}, key: await tenant.addKey({ scopes: ["rails:read"] }) }), { code: "forbidden", retry: "never", http: 403 }],
+      ["a key that may not read", narrowly({}), forbidden],
     ],
     "sessions.sendStream": [
       ["an unknown session", plainly({ session_id: NOWHERE, message: "hello" }), noSession],
-      ["a cursor that no stream gave", async (tenant) => ({ key: tenant.key, input: { session_id: await tenant.session(), message: "hello", after: "yesterday" } }), noCursor],
+      ["a cursor that no stream gave", inSession({ message: "hello", after: "yesterday" }), noCursor],
       [
         "an empty message",
-        async (tenant) => ({ key: tenant.key, input: { session_id: await tenant.session(), message: "" } }),
-        { code: "validation_failed", field: "message", expected: "Too small: expected string to have >=1 characters", retry: "never", http: 400 },
+        inSession({ message: "" }),
+        {
+          code: "validation_failed", field: "message", expected: "Too small: expected string to have >=1 characters", retry: "never",
+          http: 400,
+        },
       ],
       [
         "a closed session",
@@ -331,7 +338,9 @@ describe("refusals before the first item", () => {
     ],
   };
 
-  test.each(Object.entries(cases).flatMap(([name, each]) => each.map((row) => [name as SubscriptionName, ...row] as const)))("%s: %s", async (name, _title, call, failure) => {
+  const rows = Object.entries(cases).flatMap(([name, each]) => each.map((row) => [name as SubscriptionName, ...row] as const));
+
+  test.each(rows)("%s: %s", async (name, _title, call, failure) => {
     const tenant = await newTenant(app);
     const { input, key } = await call(tenant);
     for (const door of doors) {

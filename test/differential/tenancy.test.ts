@@ -69,10 +69,13 @@ const own = await belongingsOf(asker, "Ana Dona");
 await asker.call("sessions.close", { session_id: own.session_id });
 
 const strangers: [whose: string, tenant: Tenant, theirs: Belongings][] = [];
-for (const [whose, tenant] of [["another project of the organization", await asker.neighbour()], ["another organization", await newTenant(app)]] as const)
+const others = { "another project of the organization": await asker.neighbour(), "another organization": await newTenant(app) };
+for (const [whose, tenant] of Object.entries(others))
   strangers.push([whose, tenant, await belongingsOf(tenant, `Zefa of ${whose}`)]);
 
-const rowsBefore = new Map(await Promise.all(strangers.map(async ([, tenant]) => [tenant, await rowsOf(app.platform.db, { project_id: tenant.projectId })] as const)));
+const rowsOfTenant = ({ projectId }: Tenant) => rowsOf(app.platform.db, { project_id: projectId });
+const rowsBefore = new Map<Tenant, unknown>();
+for (const [, tenant] of strangers) rowsBefore.set(tenant, await rowsOfTenant(tenant));
 
 /** What an operation may require beside the place under test. */
 const mine: Json = {
@@ -124,7 +127,8 @@ describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
       heard = "";
       const outcome = await door.call(name as OperationName, input, { key: asker.key });
       expect([door.name, outcome.ok ? "an answer" : outcome.code]).toEqual([door.name, expect.stringMatching(ending(operation, place))]);
-      if (!cursors.includes(place)) expect([door.name, outcome]).toMatchObject([door.name, outcome.ok ? { value: { next_before: null } } : { field: place, http: 404 }]);
+      const nothing = outcome.ok ? { value: { next_before: null } } : { field: place, http: 404 };
+      if (!cursors.includes(place)) expect([door.name, outcome]).toMatchObject([door.name, nothing]);
       expect([door.name, leaked(JSON.stringify(outcome) + heard, theirs, input[place])]).toEqual([door.name, []]);
     }
   });
@@ -141,16 +145,29 @@ describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
     }
   });
 
+  test("a payment of theirs in the arguments of a tool", async () => {
+    const session_id = await asker.session();
+    const input = { session_id, tool: "codespar_pay", input: { action: "status", payment_id: theirs.tool_call_id } };
+    for (const door of doors) {
+      heard = "";
+      const outcome = await door.call("tools.execute", input, { key: asker.key });
+      const refused = { ok: true, value: { success: false, code: "tool_call_not_found", retry: "never" } };
+      expect([door.name, outcome]).toMatchObject([door.name, refused]);
+      expect([door.name, leaked(heard, theirs, theirs.tool_call_id)]).toEqual([door.name, []]);
+    }
+  });
+
   test("a project of theirs in the header", async () => {
     for (const door of doors) {
       const input = { session_id: theirs.session_id, tool: "codespar_discover", input: { use_case: "ship" } };
       const outcome = await door.call("tools.execute", input, { key: asker.key, project: tenant.projectId });
-      expect([door.name, outcome]).toMatchObject([door.name, { ok: false, code: tenant.orgId === asker.orgId ? "project_environment_mismatch" : "project_not_found" }]);
+      const code = tenant.orgId === asker.orgId ? "project_environment_mismatch" : "project_not_found";
+      expect([door.name, outcome]).toMatchObject([door.name, { ok: false, code }]);
     }
   });
 
   test("nothing of theirs was touched by any of this", async () => {
-    expect(await rowsOf(app.platform.db, { project_id: tenant.projectId })).toEqual(rowsBefore.get(tenant));
+    expect(await rowsOfTenant(tenant)).toEqual(rowsBefore.get(tenant));
   });
 
   test("their own key reads what others must not", async () => {

@@ -38,6 +38,16 @@ describe.each(toolDefinitions().map((tool) => [tool.name, tool] as const))("%s",
   });
 });
 
+test("where a project's amounts are read in major units, every amount that may be is shown so, and no other", () => {
+  const amountsOf = (unit: "minor" | "major") => Object.fromEntries(toolDefinitions(unit).map(({ name, input_schema: { properties } }) =>
+    [name, (properties["items"]?.items?.properties?.["amount"] ?? properties["amount"])?.description]));
+  const [minor, major] = [amountsOf("minor"), amountsOf("major")];
+  expect(major).toEqual({
+    ...minor, codespar_charge: "major units: R$150.00 is 150", codespar_invoice: "major units: R$150.00 is 150",
+  });
+  expect(minor["codespar_charge"]).toMatch(/^minor units/);
+});
+
 test("a definition says what its fields are on the wire", () => {
   const tool = metaTool({
     name: "codespar_try", description: "Try.", effect: "reads",

@@ -1,7 +1,7 @@
 /**
- * One client for each door, all with the same call: an operation's name and its input in the spelling of the contract go in, its
- * output in that spelling or a failure comes out. Everything is derived from the contract and from what the door says of itself
- * (GraphQL by introspection), so a new operation needs no line here.
+ * One client for each door, all with the same call: an operation's name and its input in the spelling of the contract
+ * go in, its output in that spelling or a failure comes out. Everything is derived from the contract and from what the
+ * door says of itself (GraphQL by introspection), so a new operation needs no line here.
  */
 import { Client as McpClient, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { createTRPCUntypedClient, httpLink, httpSubscriptionLink, splitLink, TRPCClientError } from "@trpc/client";
@@ -12,8 +12,8 @@ import { asFailure, failures, type FailureCode } from "../../schema/failures.ts"
 import { operations, subscriptions, type OperationName, type SubscriptionName } from "../../schema/index.ts";
 import type { AnyOperation } from "../../schema/operation.ts";
 import {
-  buildClientSchema, getIntrospectionQuery, getNamedType, isObjectType, isUnionType, type GraphQLObjectType, type GraphQLOutputType,
-  type GraphQLSchema, type IntrospectionQuery,
+  buildClientSchema, getIntrospectionQuery, getNamedType, isObjectType, isUnionType, type GraphQLObjectType,
+  type GraphQLOutputType, type GraphQLSchema, type IntrospectionQuery,
 } from "../../src/surfaces/graphql/graphql-js.ts";
 import type { App } from "./app.ts";
 
@@ -76,20 +76,24 @@ export interface Reach {
   fetch: (request: Request) => Promise<Response>;
 }
 
-export const inProcess = (app: Pick<App, "http">): Reach => ({ url: "http://localhost", fetch: (request) => app.http.fetch(request) });
+export const inProcess = (app: Pick<App, "http">): Reach =>
+  ({ url: "http://localhost", fetch: (request) => app.http.fetch(request) });
 
 /** The doors that have a protocol. */
-export const wireDoors = (reach: Reach): [...ReturnType<typeof streamingDoors>, WireDoor] => [...streamingDoors(reach), mcpDoor(reach)];
+export const wireDoors = (reach: Reach): [...ReturnType<typeof streamingDoors>, WireDoor] =>
+  [...streamingDoors(reach), mcpDoor(reach)];
 
-export const streamingDoors = (reach: Reach): [StreamingDoor, StreamingDoor, StreamingDoor] => [graphqlDoor(reach), trpcDoor(reach), restDoor(reach)];
+export const streamingDoors = (reach: Reach): [StreamingDoor, StreamingDoor, StreamingDoor] =>
+  [graphqlDoor(reach), trpcDoor(reach), restDoor(reach)];
 
 /** The door behind all doors, called without a protocol: what the others are measured against. */
 export const contractDoor = (app: Pick<App, "door" | "context">): TestDoor => ({
   name: "contract",
   has: () => true,
   call: async (name, input, { key, project, idempotencyKey }) => {
+    const context = app.context({ credential: key, projectId: project, idempotencyKey });
     try {
-      return { ok: true, value: await app.door.call(name, input, app.context({ credential: key, projectId: project, idempotencyKey })) };
+      return { ok: true, value: await app.door.call(name, input, context) };
     } catch (error) {
       const { code, at, retry, http } = asFailure(error);
       return failed({ code, field: at.field, expected: at.expected, retry, http });
@@ -106,7 +110,8 @@ const headersOf = ({ key, project, idempotencyKey }: CallOptions): Record<string
 const JSON_BODY = { "content-type": "application/json" };
 
 /** `fetch` as client libraries call it. */
-const fetchOf = ({ fetch }: Reach) => (input: string | URL | Request, init?: RequestInit): Promise<Response> => fetch(new Request(input, init));
+const fetchOf = ({ fetch }: Reach) => (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
+  fetch(new Request(input, init));
 
 // Failures
 
@@ -135,9 +140,11 @@ const FlatBody = z.object({
 });
 
 /** The same words as doors with camelCase names carry them. */
-const Details = FlatBody.extend({ httpStatus: z.number().optional() }).transform(({ httpStatus, ...words }) => ({ ...words, http: httpStatus }));
+const Details = FlatBody.extend({ httpStatus: z.number().optional() })
+  .transform(({ httpStatus, ...words }) => ({ ...words, http: httpStatus }));
 
-const statusOf = (code: string): number | undefined => (Object.hasOwn(failures, code) ? failures[code as FailureCode].http : undefined);
+const statusOf = (code: string): number | undefined =>
+  Object.hasOwn(failures, code) ? failures[code as FailureCode].http : undefined;
 
 // GraphQL
 
@@ -163,7 +170,7 @@ function graphqlDoor(reach: Reach): StreamingDoor {
     return { query: documentOf(await schema, operation, Object.keys(variables)), variables };
   }
 
-  const back = (operation: AnyOperation, data: Json) => respell(data[operation.field], jsonSchemaOf(operation.output), "snake");
+  const back = ({ field, output }: AnyOperation, data: Json) => respell(data[field], jsonSchemaOf(output), "snake");
 
   return {
     name: "graphql",
@@ -178,10 +185,12 @@ function graphqlDoor(reach: Reach): StreamingDoor {
     },
     watch(name, input, options) {
       const operation: AnyOperation = subscriptions[name];
-      const client = createGraphqlSse({ url: `${reach.url}/graphql/stream`, headers: headersOf(options), fetchFn: fetchOf(reach), retryAttempts: 0 });
+      const url = `${reach.url}/graphql/stream`;
+      const client = createGraphqlSse({ url, headers: headersOf(options), fetchFn: fetchOf(reach), retryAttempts: 0 });
       return watch(async ({ item, end }) => {
         // GraphQL has no events to name, so an argument is its own way.
-        const request = await requestOf(operation, { ...input, ...(options.lastEventId !== undefined && { after: options.lastEventId }) });
+        const { lastEventId: after } = options;
+        const request = await requestOf(operation, { ...input, ...(after !== undefined && { after }) });
         return client.subscribe<Json>(request, {
           next: ({ data, errors }) => (errors ? end(graphqlFailure(errors)) : item(back(operation, data!) as Json)),
           error: (error) => end(failed({ code: String(error) })),
@@ -214,7 +223,9 @@ function graphqlFailure(errors: readonly GraphqlError[]): FailedOutcome {
 /** The document that asks for everything an operation can answer, with these arguments as variables. */
 function documentOf(schema: GraphQLSchema, { kind, effect, field }: AnyOperation, args: readonly string[]): string {
   const type = kind === "stream" ? "subscription" : effect === "reads" ? "query" : "mutation";
-  const roots = { query: schema.getQueryType(), mutation: schema.getMutationType(), subscription: schema.getSubscriptionType() };
+  const roots = {
+    query: schema.getQueryType(), mutation: schema.getMutationType(), subscription: schema.getSubscriptionType(),
+  };
   const definition = roots[type]!.getFields()[field]!;
   const typeOf = (name: string) => {
     const argument = definition.args.find((each) => each.name === name);
@@ -229,8 +240,8 @@ function documentOf(schema: GraphQLSchema, { kind, effect, field }: AnyOperation
 function selectionOf(type: GraphQLOutputType): string {
   const named = getNamedType(type);
   if (isObjectType(named)) return ` { ${fieldsOf(named)} }`;
-  if (isUnionType(named)) return ` { ${named.getTypes().map((member) => `... on ${member.name} { ${fieldsOf(member)} }`).join(" ")} }`;
-  return "";
+  if (!isUnionType(named)) return "";
+  return ` { ${named.getTypes().map((member) => `... on ${member.name} { ${fieldsOf(member)} }`).join(" ")} }`;
 }
 
 const fieldsOf = (type: GraphQLObjectType): string =>
@@ -254,15 +265,18 @@ interface JsonSchema {
 /** The wire side of a schema. */
 export const jsonSchemaOf = (schema: z.ZodType): JsonSchema => z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
 
-export const toCamel = (name: string): string => name.replace(/_+([A-Za-z0-9])/g, (_underscore, next: string) => next.toUpperCase());
+const toCamel = (name: string): string =>
+  name.replace(/_+([A-Za-z0-9])/g, (_underscore, next: string) => next.toUpperCase());
 
 /** Renames what the schema names and nothing else: keys inside free JSON are the caller's own. */
-export function respell(value: unknown, schema: JsonSchema, to: "camel" | "snake", defs = schema.$defs ?? {}): unknown {
+function respell(value: unknown, schema: JsonSchema, to: "camel" | "snake", defs = schema.$defs ?? {}): unknown {
   const { items, properties, required = [], enum: values } = resolved(value, schema, defs);
   if (Array.isArray(value)) return items ? value.map((item) => respell(item, items, to, defs)) : value;
   if (typeof value === "string" && values) return values.find((each) => enumName(String(each)) === value) ?? value;
   if (typeof value !== "object" || value === null || !properties) return value;
-  const names = new Map(Object.keys(properties).map((name) => (to === "camel" ? [name, toCamel(name)] : [toCamel(name), name])));
+  const spell = (name: string): [given: string, wanted: string] =>
+    to === "camel" ? [name, toCamel(name)] : [toCamel(name), name];
+  const names = new Map(Object.keys(properties).map(spell));
   return Object.fromEntries(Object.entries(value).flatMap(([given, member]) => {
     const name = names.get(given) ?? given;
     const inContract = to === "camel" ? given : name;
@@ -278,13 +292,16 @@ const enumName = (value: string): string => value.replace(/\W/g, "_");
 /** The schema that describes this value: references followed, the fitting alternative taken. */
 function resolved(value: unknown, schema: JsonSchema, defs: Record<string, JsonSchema>): JsonSchema {
   if (schema.$ref !== undefined) return resolved(value, defs[schema.$ref.split("/").at(-1)!] ?? {}, defs);
-  const alternatives = (schema.anyOf ?? schema.oneOf)?.map((each) => resolved(value, each, defs)).filter(({ type }) => type !== "null");
-  if (!alternatives) return schema;
+  const named = schema.anyOf ?? schema.oneOf;
+  if (!named) return schema;
+  const alternatives = named.map((each) => resolved(value, each, defs)).filter(({ type }) => type !== "null");
   return alternatives.find((each) => alternatives.length === 1 || fits(value, each)) ?? {};
 }
 
-const fits = (value: unknown, { properties = {} }: JsonSchema): boolean =>
-  Object.entries(properties).every(([name, { const: wanted }]) => wanted === undefined || (value as Json)[name] === wanted);
+/** Whether an object is of a union's member, by the constants that tell the members apart. */
+const fits = (value: unknown, { properties }: JsonSchema): boolean =>
+  properties !== undefined && typeof value === "object" && value !== null && Object.entries(properties)
+    .every(([name, { const: wanted }]) => wanted === undefined || (value as Json)[name] === wanted);
 
 // tRPC
 
@@ -295,7 +312,8 @@ function trpcDoor(reach: Reach): StreamingDoor {
     createTRPCUntypedClient({ links: [splitLink({
       condition: ({ type }) => type === "subscription",
       true: httpSubscriptionLink({ url, EventSource, eventSourceOptions: {
-        fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...headersOf(options) } } as RequestInit),
+        fetch: (input, init) =>
+          fetch(input, { ...init, headers: { ...init.headers, ...headersOf(options) } } as RequestInit),
       } }),
       false: httpLink({ url, fetch: fetch as never, headers: headersOf(options) }),
     })] });
@@ -306,8 +324,9 @@ function trpcDoor(reach: Reach): StreamingDoor {
     address: () => `${url}/tools.execute`,
     async call(name, input, options) {
       const client = clientOf(options);
+      const ask = operations[name].effect === "reads" ? client.query : client.mutation;
       try {
-        return { ok: true, value: await (operations[name].effect === "reads" ? client.query(name, input) : client.mutation(name, input)) };
+        return { ok: true, value: await ask.call(client, name, input) };
       } catch (error) {
         return trpcFailure(error);
       }
@@ -315,7 +334,8 @@ function trpcDoor(reach: Reach): StreamingDoor {
     watch: (name, input, options) =>
       watch(async ({ item, end }) => {
         const { lastEventId } = options;
-        const subscription = clientOf(options).subscription(name, { ...input, ...(lastEventId !== undefined && { lastEventId }) }, {
+        const wanted = { ...input, ...(lastEventId !== undefined && { lastEventId }) };
+        const subscription = clientOf(options).subscription(name, wanted, {
           onData: (envelope) => {
             const { id, data } = envelope as { id: string; data: Json };
             item(data, id);
@@ -328,9 +348,14 @@ function trpcDoor(reach: Reach): StreamingDoor {
   };
 }
 
+interface TrpcError {
+  data?: { failure?: unknown };
+  meta?: { response?: Response; responseJSON?: unknown };
+}
+
 function trpcFailure(error: unknown): FailedOutcome {
   if (!(error instanceof TRPCClientError)) throw error;
-  const { data, meta } = error as { data?: { failure?: unknown }; meta?: { response?: Response; responseJSON?: unknown } };
+  const { data, meta } = error as TrpcError;
   if (data?.failure !== undefined) return failed(Details.parse(data.failure));
   return flatFailure(meta?.responseJSON, meta?.response?.status);
 }
@@ -338,7 +363,7 @@ function trpcFailure(error: unknown): FailedOutcome {
 // REST
 
 function restDoor(reach: Reach): StreamingDoor {
-  function requestOf({ route, input: schema }: AnyOperation, input: Json, options: WatchOptions, init: { signal?: AbortSignal; accept?: string } = {}): Request {
+  function requestOf({ route }: AnyOperation, input: Json, options: WatchOptions, signal?: AbortSignal): Request {
     const [method = "", template = ""] = route.split(" ");
     const rest = { ...input };
     const path = template.replace(/\{(\w+)\}/g, (_braces, name: string) => {
@@ -346,14 +371,18 @@ function restDoor(reach: Reach): StreamingDoor {
       delete rest[name];
       return value;
     });
-    if (!(schema instanceof z.ZodObject)) throw new Error(`${route} takes no object`);
     const hasBody = method === "POST" || method === "PUT" || method === "PATCH";
-    const query = hasBody ? "" : new URLSearchParams(Object.entries(rest).map(([name, value]) => [name, String(value)])).toString();
-    return new Request(`${reach.url}/v1${path}${query && `?${query}`}`, {
+    const asked = Object.entries(rest).map(([name, value]) => [name, String(value)]);
+    const query = new URLSearchParams(hasBody ? [] : asked);
+    const { lastEventId } = options;
+    return new Request(`${reach.url}/v1${path}${query.size > 0 ? `?${query}` : ""}`, {
       method,
-      headers: { ...JSON_BODY, ...headersOf(options), ...(init.accept !== undefined && { accept: init.accept }), ...(options.lastEventId !== undefined && { "last-event-id": options.lastEventId }) },
+      headers: {
+        ...JSON_BODY, ...headersOf(options), ...(signal && { accept: "text/event-stream" }),
+        ...(lastEventId !== undefined && { "last-event-id": lastEventId }),
+      },
       ...(hasBody && { body: JSON.stringify(rest) }),
-      ...(init.signal && { signal: init.signal }),
+      ...(signal && { signal }),
     });
   }
 
@@ -365,14 +394,16 @@ function restDoor(reach: Reach): StreamingDoor {
       const operation: AnyOperation = operations[name];
       const response = await reach.fetch(requestOf(operation, input, options));
       if (!response.ok) return flatFailure(await response.json(), response.status);
-      if (response.status === 204) return { ok: true, value: undefined, http: 204 };
-      return { ok: true, value: published(await response.json(), jsonSchemaOf(operation.output)), http: response.status };
+      const { status: http } = response;
+      if (http === 204) return { ok: true, value: undefined, http };
+      return { ok: true, value: published(await response.json(), jsonSchemaOf(operation.output)), http };
     },
     watch(name, input, options) {
       const gone = new AbortController();
-      return watch(async ({ item, end }) => {
-        const request = requestOf(subscriptions[name], input, options, { signal: gone.signal, accept: "text/event-stream" });
-        void readFrames(name, request, reach, { item, end }).catch((error: unknown) => end(gone.signal.aborted ? undefined : failed({ code: String(error) })));
+      return watch(async (sink) => {
+        const request = requestOf(subscriptions[name], input, options, gone.signal);
+        const broken = (error: unknown) => sink.end(gone.signal.aborted ? undefined : failed({ code: String(error) }));
+        void readFrames(name, request, reach, sink).catch(broken);
         return () => gone.abort();
       });
     },
@@ -388,7 +419,8 @@ function published(value: unknown, schema: JsonSchema, defs = schema.$defs ?? {}
     Object.hasOwn(properties, name) ? [[name, published(member, properties[name]!, defs)]] : []));
 }
 
-async function readFrames(name: SubscriptionName, request: Request, reach: Reach, { item, end }: WatchSink): Promise<void> {
+async function readFrames(name: SubscriptionName, request: Request, reach: Reach, sink: WatchSink): Promise<void> {
+  const { item, end } = sink;
   const response = await reach.fetch(request);
   if (!response.ok) return end(flatFailure(await response.json(), response.status));
   for await (const { event, id, data } of framesOf(response.body!)) {
@@ -399,7 +431,7 @@ async function readFrames(name: SubscriptionName, request: Request, reach: Reach
   end();
 }
 
-/** A released client reads a record or result from the top level of its frame, another from a member: this reads the member. */
+/** One released client reads a record or result from the top level of its frame, another from a member: this one. */
 function fromSuperset(data: Json): Json {
   const { type, cursor } = data;
   if (type === "tool_result") return { type, cursor, tool_call: data["toolCall"] };
@@ -413,21 +445,27 @@ interface Frame {
   data: Json;
 }
 
-/** Read as the released clients do: frames end with an empty line, one `data:` line each, a comment is a frame of its own. */
+/** Read as released clients do: an empty line ends a frame, which has one `data:` line; a comment is its own frame. */
 async function* framesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Frame> {
   let text = "";
   for await (const chunk of textOf(body)) {
     const frames = (text + chunk).split("\n\n");
     text = frames.pop()!;
     for (const frame of frames) {
-      const lines = Object.fromEntries(frame.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-      if (lines["data"] !== undefined) yield { event: lines["event"]!, id: lines["id"], data: JSON.parse(lines["data"]) as Json };
+      const { event = "", id, data } = Object.fromEntries(frame.split("\n").map(fieldOf));
+      if (data !== undefined) yield { event, id, data: JSON.parse(data) as Json };
     }
   }
 }
 
-const textOf = (body: ReadableStream<Uint8Array>): AsyncIterable<string> =>
-  body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>) as ReadableStream<string> & AsyncIterable<string>;
+const fieldOf = (line: string): [name: string, value: string] =>
+  [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)];
+
+async function* textOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const chunks = body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>;
+  for await (const chunk of chunks) yield decoder.decode(chunk, { stream: true });
+}
 
 // MCP
 
@@ -441,13 +479,16 @@ function mcpDoor(reach: Reach): WireDoor {
       let refusal: FailedOutcome | undefined;
       const fetch = async (url: string | URL | Request, init?: RequestInit) => {
         const response = await fetchOf(reach)(url, init);
-        if (response.status >= 400 && response.status !== 405) refusal = flatFailure(await response.clone().json(), response.status);
+        const { status } = response;
+        // A client asks for a stream of its own, and goes on without when it is told that there is none.
+        if (status >= 400 && status !== 405) refusal = flatFailure(await response.clone().json(), status);
         return response;
       };
       const client = new McpClient({ name: "test", version: "1.0.0" });
       const url = new URL(`${reach.url}/v1/sessions/${encodeURIComponent(String(session_id))}/mcp`);
       try {
-        await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetch as never, requestInit: { headers: headersOf(options) } }));
+        const requestInit = { headers: headersOf(options) };
+        await client.connect(new StreamableHTTPClientTransport(url, { fetch: fetch as never, requestInit }));
         const { structuredContent } = await client.callTool({ name: String(tool), arguments: input as Json });
         if ("success" in (structuredContent as Json)) return { ok: true, value: structuredContent };
         // The result of a tool carries no status: the one that belongs to its code stands in.

@@ -1,10 +1,12 @@
 /**
- * One case through every door: each door gets a tenant of its own in equal state at the same moment, makes the same call, and time
- * goes by for all of them at once. What is left to a test is to compare.
+ * One case through every door: each door gets a tenant of its own in equal state at the same moment, makes the same
+ * call, and time goes by for all of them at once. What is left to a test is to compare.
  */
 import type { OperationName } from "../../schema/index.ts";
 import type { App } from "./app.ts";
-import { contractDoor, inProcess, wireDoors, type FailedOutcome, type Json, type Outcome, type TestDoor } from "./doors.ts";
+import {
+  contractDoor, inProcess, wireDoors, type FailedOutcome, type Json, type Outcome, type TestDoor,
+} from "./doors.ts";
 import { Normalizer, rowsOf } from "./sameness.ts";
 import { newTenant, type Tenant } from "./tenants.ts";
 
@@ -55,7 +57,9 @@ const SETTLED_MS = 10_000;
 
 export const everyDoor = (app: App): TestDoor[] => [contractDoor(app), ...wireDoors(inProcess(app))];
 
-export async function throughEveryDoor(app: App, doors: readonly TestDoor[], name: OperationName, each: Case): Promise<Run[]> {
+export async function throughEveryDoor(
+  app: App, doors: readonly TestDoor[], name: OperationName, each: Case,
+): Promise<Run[]> {
   const taken = doors.filter((door) => door.has(name) && !each.without?.includes(door.name));
   const scenes = await scenesFor(app, taken.length);
   const calls = await Promise.all(scenes.map((scene) => each.call(scene)));
@@ -80,10 +84,10 @@ export async function throughEveryDoor(app: App, doors: readonly TestDoor[], nam
 }
 
 /**
- * What each door said, answered and left behind, beside what it should have: what the case says, and the same answer and rows as
- * the first run's.
+ * What each door said, answered and left behind, beside what it should have: what the case says, and the same answer
+ * and rows as the first run's.
  */
-export function compared(each: Case, runs: readonly Run[]): { actual: Record<string, Compared>; expected: Record<string, Compared> } {
+export function compared(each: Case, runs: readonly Run[]): Record<"actual" | "expected", Record<string, Compared>> {
   const { answered, left } = runs[0]!;
   const said = each.failure ?? each.refusal ?? "an answer";
   return {
@@ -104,7 +108,8 @@ const byDoor = (runs: readonly Run[], read: (run: Run) => Compared): Record<stri
 
 /** A failure, or a refusal in band, as the case would state it. */
 function saidBy(outcome: Outcome): unknown {
-  const { code, field, expected, retry, http } = outcome.ok ? ((outcome.value ?? {}) as Partial<FailedOutcome>) : outcome;
+  const said: Partial<FailedOutcome> = outcome.ok ? (outcome.value ?? {}) : outcome;
+  const { code, field, expected, retry, http } = said;
   if (code === undefined) return "an answer";
   const words = { code, field, expected, retry, ...(!outcome.ok && { http }) };
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
@@ -127,7 +132,7 @@ async function scenesFor(app: App, count: number): Promise<Scene[]> {
 }
 
 /** Runs the task once for every `count` calls, when the last of them has come. */
-function together<Argument>(count: number, task: (argument: Argument) => Promise<void>): (argument: Argument) => Promise<void> {
+function together<Argument>(count: number, task: (argument: Argument) => Promise<void>): typeof task {
   let waiting: ((done: Promise<void>) => void)[] = [];
   return (argument) =>
     new Promise((resolve) => {
@@ -140,6 +145,7 @@ function together<Argument>(count: number, task: (argument: Argument) => Promise
 }
 
 /** MCP's calls say that they came through MCP; that is the one difference there may be. */
-const askedDirectly = (left: Record<string, unknown>): Record<string, unknown> => ({
-  ...left, tool_calls: (left["tool_calls"] as Json[]).map((row) => ({ ...row, origin: row["origin"] === "mcp" ? "direct" : row["origin"] })),
-});
+const askedDirectly = (left: Record<string, unknown>): Record<string, unknown> => {
+  const calls = left["tool_calls"] as Json[];
+  return { ...left, tool_calls: calls.map((row) => (row["origin"] === "mcp" ? { ...row, origin: "direct" } : row)) };
+};

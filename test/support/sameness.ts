@@ -1,7 +1,7 @@
 /**
- * What two runs of the same thing, made at the same moment, have in common. Ids, keys and other chance are replaced by placeholders,
- * the same value always by the same one, so that a wrong reference still shows. Everything else stays, every moment included:
- * the clock of a test stands still.
+ * What two runs of the same thing, made at the same moment, have in common. Ids, keys and other chance are replaced by
+ * placeholders, the same value always by the same one, so that a wrong reference still shows. Everything else stays,
+ * every moment included: the clock of a test stands still.
  */
 import type { Database } from "../../src/db/connect.ts";
 import type { Json } from "./doors.ts";
@@ -41,12 +41,12 @@ export class Normalizer {
 
   /** Keys are visited in the order of their names, so that two doors that write them in another order number alike. */
   of(value: unknown): unknown {
-    return mapStrings(value, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? this.#number(kind, found)));
+    return withoutChance(value, (kind, found) => this.#known.get(found) ?? this.#number(kind, found));
   }
 
   /**
-   * Rows have no order, so each table gets one that no chance decides: by what is left of a row without chance that was not met
-   * before. Rows that stand alone in that are met first, because what they name tells others apart.
+   * Rows have no order, so each table gets one that no chance decides: by what is left of a row without the chance that
+   * was not met before. Rows that stand alone in that are met first, because what they name tells others apart.
    */
   ofRows(tables: Record<string, Json[]>): Record<string, unknown> {
     let left = Object.entries(tables).flatMap(([table, rows]) => rows.map((row) => ({ table, row })));
@@ -66,7 +66,7 @@ export class Normalizer {
   }
 
   #blank(row: Json): string {
-    return JSON.stringify(mapStrings(row, (text) => replaced(text, (kind, found) => this.#known.get(found) ?? `<${kind}>`)));
+    return JSON.stringify(withoutChance(row, (kind, found) => this.#known.get(found) ?? `<${kind}>`));
   }
 
   #number(kind: string, found: string): string {
@@ -80,23 +80,23 @@ export class Normalizer {
 
 const byKey = (a: { key: string }, b: { key: string }): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
-function mapStrings(value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === "string") return change(value);
-  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+type Replacement = (kind: string, found: string) => string;
+
+function withoutChance(value: unknown, replacement: Replacement): unknown {
+  if (typeof value === "string") return replaced(value, replacement);
+  if (Array.isArray(value)) return value.map((item) => withoutChance(item, replacement));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, member]) => [change(key), mapStrings(member, change)]));
+  const cleaned = entries.map(([key, member]) => [replaced(key, replacement), withoutChance(member, replacement)]);
+  return Object.fromEntries(cleaned) as unknown;
 }
 
-const replaced = (text: string, replacement: (kind: string, found: string) => string): string =>
+const replaced = (text: string, replacement: Replacement): string =>
   text.replace(forms, (...match) => {
     const groups = match.at(-1) as Record<string, string | undefined>;
     const [kind, found] = Object.entries(groups).find(([, value]) => value !== undefined)!;
     return replacement(kind, found!);
   });
-
-/** How many calls were made: MCP makes several of one. */
-const COUNTS = "rate_windows";
 
 /** What counts requests, of which doors make different numbers: it says nothing of their effects. */
 const COUNTERS = ["rate_windows"];
@@ -111,18 +111,19 @@ export async function rowsOf(
     where table_schema = 'public' and column_name = ${column} and table_name <> all(${COUNTERS}) order by table_name`;
   const rows: Record<string, Json[]> = {};
   for (const { name } of tables) {
-    const found = await sql<{ row: Json }[]>`select to_jsonb(t) as row from ${sql(name)} t where ${sql(column)} = ${id}`;
+    const found = await sql<{ row: Json }[]>`
+      select to_jsonb(t) as row from ${sql(name)} t where ${sql(column)} = ${id}`;
     rows[name] = found.map(({ row }) => legible(row));
   }
   return rows;
 }
 
-/**
- * Left out are the database's own numbers, which all tenants share; what is sealed; when a key was last used; and how much a
- * model read, since pictures in it are of chance size. Bodies are kept as bytes, and read here.
- */
-function legible(row: Json): Json {
-  const { id, transaction: _, sealed: _sealed, wrapped: _wrapped, last_used_at: _used, input_tokens: _read, body, ...rest } = row;
+/** The database's own order, what is sealed, when a key was used, and how much a model read: pictures vary in size. */
+const VARIES = ["transaction", "sealed", "wrapped", "last_used_at", "input_tokens"];
+
+/** A row without what varies. The database's own numbers are shared by all tenants; bodies are bytes, and read here. */
+function legible({ id, body, ...row }: Json): Json {
+  const rest = Object.fromEntries(Object.entries(row).filter(([column]) => !VARIES.includes(column)));
   return { ...rest, ...(typeof id === "string" && { id }), ...(typeof body === "string" && { body: readBody(body) }) };
 }
 

@@ -6,7 +6,6 @@ import type { Environment } from "../../schema/tool-calls.ts";
 import { hashKey, newKey, shownPrefix } from "../../src/access/keys.ts";
 import { sandboxMerchant, type ProjectSettings } from "../../src/access/projects.ts";
 import { connectTwins } from "../../src/connections/sandbox.ts";
-import type { CallerContext } from "../../src/door.ts";
 import type { App } from "./app.ts";
 
 /** A project with a key of its own. */
@@ -15,7 +14,7 @@ export interface Tenant {
   readonly projectId: string;
   readonly key: string;
   /** Calls the contract itself with the tenant's key. */
-  call<Name extends OperationName>(name: Name, input: unknown, as?: Partial<CallerContext>): Promise<Wire<Operations[Name]["output"]>>;
+  call<Name extends OperationName>(name: Name, input: unknown): Promise<Wire<Operations[Name]["output"]>>;
   /** An active session; `input` adds to how it is opened. */
   session(input?: object): Promise<string>;
   run(tool: string, input: object): Promise<Wire<Operations["tools.execute"]["output"]>>;
@@ -47,20 +46,22 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
   const projectId = newId("project", now);
   await sql`
     insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
-    values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, ${number === 1}, ${sql.json(settings as never)}, ${now})`;
+    values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, ${number === 1},
+      ${sql.json(settings as never)}, ${now})`;
   if (environment === "test") await connectInOrder(app, { orgId, projectId });
 
   const addKey: Tenant["addKey"] = async ({ scopes = ["*"], revoked = false }) => {
     const key = newKey(environment);
     await sql`
       insert into api_keys (org_id, project_id, id, name, prefix, hash, environment, scopes, created_at, revoked_at)
-      values (${orgId}, ${projectId}, ${newId("apiKey", now)}, 'Key', ${shownPrefix(key)}, ${hashKey(key)}, ${environment}, ${[...scopes]}, ${now},
-              ${revoked ? now : null})`;
+      values (${orgId}, ${projectId}, ${newId("apiKey", now)}, 'Key', ${shownPrefix(key)}, ${hashKey(key)},
+        ${environment}, ${[...scopes]}, ${now}, ${revoked ? now : null})`;
     return key;
   };
   const key = await addKey({});
-  const call: Tenant["call"] = (name, input, as) => app.door.call(name, input, app.context({ credential: key, ...as }));
-  const session: Tenant["session"] = async (input) => (await call("sessions.create", { user_id: "maria", ...input })).id;
+  const call: Tenant["call"] = (name, input) => app.door.call(name, input, app.context({ credential: key }));
+  const session: Tenant["session"] = async (input) =>
+    (await call("sessions.create", { user_id: "maria", ...input })).id;
   let projects = number;
   return {
     orgId, projectId, key, addKey, call, session,
@@ -72,8 +73,10 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
 
 /** One a millisecond: lists of connections are in the order of their ids, which within one is left to chance. */
 async function connectInOrder({ platform }: App, project: { orgId: string; projectId: string }): Promise<void> {
-  for (const [index, provider] of platform.providers.entries()) {
-    const clock = { ...platform.clock, now: () => new Date(platform.clock.now().getTime() - platform.providers.length + index) };
-    await connectTwins({ ...platform, clock, providers: [provider] }, project);
+  const { clock, providers } = platform;
+  for (const [index, provider] of providers.entries()) {
+    const at = new Date(clock.now().getTime() - providers.length + index);
+    const then = { now: () => at, sleep: (ms: number) => clock.sleep(ms) };
+    await connectTwins({ ...platform, clock: then, providers: [provider] }, project);
   }
 }

@@ -238,6 +238,7 @@ const plain = (operationId: string, summary: string, responses: Json): Json =>
 
 const anyObject = { "application/json": { schema: { type: "object" } } };
 const json = (description: string): Json => ({ description, headers, content: anyObject });
+const webPage = (description: string): Json => ({ description, headers, content: { "text/html": { schema: { type: "string" } } } });
 const failed = (code: FailureCode): Json => refusal([code]);
 
 const rpc = (operationId: string, summary: string, parameters: Json[]): Json => ({
@@ -266,6 +267,19 @@ const hostPaths: Record<string, Json> = {
   },
   "/openapi.json": { get: plain("server.openapi", "This document.", { 200: json("OpenAPI 3.1.") }) },
   "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.") }) },
+  "/meta-tools.json": { get: plain("server.metaTools", "The meta-tools, for whoever wants to read them.", { 200: json("They may be kept for five minutes.") }) },
+  "/v1/meta-tools.json": { get: plain("server.metaToolsV1", "The same.", { 200: json("They may be kept for five minutes.") }) },
+  "/connect/{link_token}": {
+    parameters: [pathParameter("link_token")],
+    get: plain("connections.page", "The page on which a user connects a server.", { 200: webPage("The form."), 410: webPage("The link was used, or is over.") }),
+    post: {
+      ...plain("connections.submit", "What the page's form sends.", {
+        303: { description: "Connected: on to `redirect_uri`, with `status=connected` and `connection_id`.", headers },
+        403: webPage("Not sent from that page."), 410: webPage("The link was used, or is over."), 422: webPage("The form again, with what is wrong."),
+      }),
+      requestBody: { required: true, content: { "application/x-www-form-urlencoded": { schema: { type: "object", additionalProperties: { type: "string" } } } } },
+    },
+  },
   "/mcp": rpc("server.mcp", "MCP over Streamable HTTP, in a session of its own.", [reference("parameters", "Project")]),
   "/v1/sessions/{session_id}/mcp": rpc("sessions.mcp", "MCP over Streamable HTTP, in this session.", [
     pathParameter("session_id"), reference("parameters", "Project"),

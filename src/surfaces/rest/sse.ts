@@ -31,6 +31,8 @@ export interface StreamSettings {
 type Ending = "terminal" | "max_duration" | "shutting_down" | "ended";
 
 export interface Script<Item> {
+  /** Sent at once where the first item may be far off: headers travel with the first frame. */
+  opening?: string;
   frame(item: Item, id: string, isFirst: boolean): string;
   /** What an item means for the stream that it is in. */
   after(item: Item): "go_on" | "linger" | "close";
@@ -66,6 +68,7 @@ export const scripts: { [Name in SubscriptionName]: Script<Item<Name>> } = {
     after: () => "go_on",
   },
   "logs.watch": {
+    opening: ": open\n\n",
     frame: (entry, id) => frame("log", entry, id),
     after: () => "go_on",
     // Released clients take every frame with data for a line of the log, so how it ends is a comment.
@@ -156,6 +159,7 @@ async function* play<Item>(
   let isFirst = true;
   let lingers = false;
   try {
+    if (script.opening !== undefined) yield script.opening;
     // Ends with its items, its caller, the server, or after `msMax`.
     for (;;) {
       const moment = await moments.take();

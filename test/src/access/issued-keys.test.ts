@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { KEY_CHECK_MS } from "../../../src/access/key-watch.ts";
 import { bootstrap } from "../../../src/access/bootstrap.ts";
 import { hashKey, newKey } from "../../../src/access/keys.ts";
+import { subscriptions, type SubscriptionName } from "../../../schema/index.ts";
 import { mariaCharge, serviceKey, startApp, testKey } from "../../support/app.ts";
 import { inProcess, streamingDoors } from "../../support/doors.ts";
 import { newTenant } from "../../support/tenants.ts";
@@ -169,6 +170,27 @@ test.each(streamingDoors(inProcess(app)).map((door) => [door.name, door] as cons
   },
 );
 
+test("every watch of the contract ends with its key", async () => {
+  const { id: key_id, full_key: credential } = await issue();
+  const { id: session_id } = await app.call("sessions.create", { user_id: "u" });
+  const started = async (tool: string, input: object) => (await app.call("tools.execute", { session_id, tool, input })).tool_call_id!;
+  const charge = await started("codespar_charge", { ...mariaCharge, idempotency_key: "watched" });
+  const verification = await started("codespar_kyc", { subject: { name: "Maria Silva" } });
+  const watches = (Object.keys(subscriptions) as SubscriptionName[]).filter((name) => subscriptions[name].effect === "reads");
+  const streams = await Promise.all(watches.map((name) => {
+    const input = { session_id, tool_call_id: name.startsWith("verifications") ? verification : charge };
+    return app.door.subscribe(name, input, app.context({ credential }));
+  }));
+  const ends = streams.map(async (stream) => {
+    for await (const _item of stream);
+  });
+  const settled = Promise.allSettled(ends);
+  await app.call("keys.revoke", { key_id });
+  await app.clock.advance(KEY_CHECK_MS);
+  expect(await settled).toMatchObject(watches.map(() => ({ status: "rejected", reason: { code: "unauthorized" } })));
+  expect(watches.length).toBeGreaterThanOrEqual(3);
+});
+
 test("a stream ends when the grace of its key is over", async () => {
   const { id: key_id, full_key } = await issue();
   const session_id = await app.session();
@@ -194,4 +216,25 @@ test("a service key that the operator sets later is added; one that was revoked 
   await app.platform.db.sql`update api_keys set revoked_at = now() where hash = ${hashKey(key)}`;
   await start();
   await expect(app.call("keys.whoami", {}, { ...service, credential: key })).rejects.toMatchObject(refused);
+});
+
+test("REST has the published routes, statuses and containers", async () => {
+  const rest = async (method: string, path: string, body?: object) => {
+    const headers = { authorization: `Bearer ${testKey}`, "content-type": "application/json" };
+    const response = await app.http.fetch(new Request(`http://localhost/v1${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) }));
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const created = await rest("POST", "/api-keys", { name: "cli", env: "test" });
+  expect(created).toMatchObject({ status: 201, body: { name: "cli", full_key: expect.stringMatching(/^csk_test_/), revoked_at: null, last_used_at: null } });
+  const { id } = created.body;
+  const listed = await rest("GET", "/api-keys?limit=1");
+  expect(listed).toMatchObject({ status: 200, body: { keys: [expect.not.objectContaining({ full_key: expect.anything() })] } });
+  expect(await rest("POST", `/api-keys/${id as string}/rotate`)).toMatchObject({ status: 201, body: { previous: { id, expires_at: expect.any(String) } } });
+  const revoked = await rest("DELETE", `/api-keys/${id as string}`);
+  expect(revoked).toMatchObject({ status: 200, body: { id, revoked_at: expect.any(String) } });
+  expect(await rest("POST", `/api-keys/${id as string}/revoke`, {})).toEqual(revoked);
+  const { body: { projects: [project], data } } = (await rest("GET", "/projects")) as unknown as { body: { projects: object[]; data: object[] } };
+  expect(project).toMatchObject({ id: own.project.id, org_id: own.organization.id, slug: "test", is_default: true, environment: "test" });
+  expect(data).toEqual([project]);
+  expect(await rest("PATCH", `/projects/${own.project.id}`, { settings: { charge_amount_unit: "minor" }, name: null })).toMatchObject({ status: 200, body: { settings: { charge_amount_unit: "minor" } } });
 });

@@ -90,6 +90,31 @@ describe("connecting with credentials", () => {
     expect(await live.call("connections.create", { server_id: "z-api", secret, connection_metadata: { instance_id: "I2" } })).toMatchObject({ connection_metadata: { instance_id: "I2" } });
   });
 
+  test("an account that a connection was given later is not believed when it denies an earlier call", async () => {
+    const uncertain = async () => {
+      app.twins!.setFault("asaas", { kind: "reset_before", method: "POST", path: "/payments$" });
+      return (await tenant.run("codespar_charge", { ...mariaCharge, provider: "asaas" })).tool_call_id!;
+    };
+    const [before, after] = [await uncertain(), await uncertain()];
+    const [sent] = await platform.db.sql<{ at: Date }[]>`select max(started_at) as at from dispatches where tool_call_id = ${before}`;
+    const { at } = sent!;
+    await platform.db.sql`update connections set rotated_at = ${at} where id = ${(await twinOf("asaas")).id}`;
+    await platform.db.sql`update dispatches set started_at = ${new Date(at.getTime() + 1)} where tool_call_id = ${after}`;
+    await app.pass(90_000);
+    expect(await tenant.call("toolCalls.get", { tool_call_id: before })).toMatchObject({ status: "running", outcome: "unknown", idempotency_key: expect.any(String) });
+    expect(await tenant.call("toolCalls.get", { tool_call_id: after })).toMatchObject({ status: "error", outcome: "not_reached" });
+  });
+
+  test("only new credentials are a rotation", async () => {
+    const { id: connection_id } = await live.call("connections.create", { server_id: "asaas", secret: KEY });
+    const rotatedAt = async () => (await projectConnection(platform, live.projectId, connection_id))!.rotatedAt;
+    await live.call("connections.updateMetadata", { connection_id, connection_metadata: { note: "1" } });
+    await live.call("connections.setWebhookSecret", { connection_id, secret: "s" });
+    expect(await rotatedAt()).toBeNull();
+    await live.call("connections.create", { server_id: "asaas", secret: "$aact_new" });
+    expect(await rotatedAt()).toEqual(app.clock.now());
+  });
+
   test("of many at once one makes the connection and the others give it their credentials", async () => {
     const made = await Promise.all(Array.from({ length: 6 }, (_, index) => live.call("connections.create", { server_id: "asaas", secret: `key-${index}` })));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
@@ -142,6 +167,40 @@ describe("users", () => {
     const { tool_call_id } = await tenant.call("tools.execute", { session_id, tool: "codespar_charge", input: { ...mariaCharge, provider: "asaas" } });
     await app.pass(10_000);
     expect(await tenant.call("payments.status", { tool_call_id: tool_call_id! })).toMatchObject({ status: "succeeded" });
+  });
+});
+
+describe("notifications", () => {
+  /** A message about this call as Asaas would send it, through any connection whose token is known. */
+  const tell = async (connectionId: string, token: string, event: string, toolCallId: string) => {
+    const { external_reference, output } = await tenant.call("toolCalls.get", { tool_call_id: toolCallId });
+    const payment = { id: (output as { id: string }).id, externalReference: external_reference, status: "PENDING", value: 150, billingType: "PIX" };
+    return notify(connectionId, token, { id: `evt_${connectionId}_${event}`, event, payment });
+  };
+  const told = async (tool_call_id: string) => (await tenant.call("payments.status", { tool_call_id })).events.map(({ provider_action }) => provider_action);
+
+  test("through a user's own connection concern that user's calls alone", async () => {
+    const project = await twinOf("asaas");
+    const ana = await tenant.call("connections.create", { server_id: "asaas", secret: "any", user_id: "ana" });
+    for (const [connection_id, secret] of [[ana.id, "of ana"], [project.id, "of the project"]]) await tenant.call("connections.setWebhookSecret", { connection_id, secret });
+    const { tool_call_id } = await tenant.run("codespar_charge", { ...mariaCharge, provider: "asaas" });
+    expect((await tell(ana.id, "of ana", "PAYMENT_OVERDUE", tool_call_id!))[0]).toBe(200);
+    expect((await tell(project.id, "of the project", "PAYMENT_UPDATED", tool_call_id!))[0]).toBe(200);
+    await app.settle();
+    expect(await told(tool_call_id!)).toContain("PAYMENT_UPDATED");
+    expect(await told(tool_call_id!)).not.toContain("PAYMENT_OVERDUE");
+  });
+
+  test("of an earlier connection's call are not believed about money when nobody can be asked any more", async () => {
+    const before = await twinOf("asaas");
+    const { tool_call_id } = await tenant.run("codespar_charge", { ...mariaCharge, provider: "asaas" });
+    await tenant.call("connections.revoke", { connection_id: before.id });
+    const { id } = await tenant.call("connections.create", { server_id: "asaas", secret: "any" });
+    await tenant.call("connections.setWebhookSecret", { connection_id: id, secret: "new" });
+    for (const event of ["PAYMENT_UPDATED", "PAYMENT_RECEIVED"]) expect((await tell(id, "new", event, tool_call_id!))[0]).toBe(200);
+    await app.settle();
+    expect(await told(tool_call_id!)).toContain("PAYMENT_UPDATED");
+    expect(await tenant.call("payments.status", { tool_call_id: tool_call_id! })).not.toMatchObject({ status: "succeeded" });
   });
 });
 
@@ -247,9 +306,9 @@ describe("settings", () => {
   });
 });
 
-const notify = async (id: string, token: string): Promise<[number, string | undefined]> => {
+const notify = async (id: string, token: string, message: object = { id: "evt_1", event: "PAYMENT_RECEIVED" }): Promise<[number, string | undefined]> => {
   const response = await app.http.fetch(new Request(`http://localhost/v1/webhooks/asaas/${id}`, {
-    method: "POST", headers: { "content-type": "application/json", "asaas-access-token": token }, body: '{"id":"evt_1","event":"PAYMENT_RECEIVED"}',
+    method: "POST", headers: { "content-type": "application/json", "asaas-access-token": token }, body: JSON.stringify(message),
   }));
   return [response.status, ((await response.json()) as { code?: string }).code];
 };
@@ -309,6 +368,6 @@ test("another project's connection does not exist for this one, and is not touch
 
 test("reading and writing are two scopes", async () => {
   const reader = await live.addKey({ scopes: ["connections:read"] });
-  expect((await live.call("connections.list", {}, { credential: reader })).connections).toEqual([]);
-  await expect(live.call("connections.create", { server_id: "asaas", secret: KEY }, { credential: reader })).rejects.toMatchObject({ code: "forbidden", at: { scope: "connections:write" } });
+  expect((await app.call("connections.list", {}, { credential: reader })).connections).toEqual([]);
+  await expect(app.call("connections.create", { server_id: "asaas", secret: KEY }, { credential: reader })).rejects.toMatchObject({ code: "forbidden", at: { scope: "connections:write" } });
 });

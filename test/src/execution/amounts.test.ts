@@ -31,6 +31,19 @@ test("the agent's model may charge in a live project that has stated no unit: it
   expect(own).toMatchObject({ success: false, code: "amount_unit_unset" });
 });
 
+test("the tools that a client is given name the unit in which this project's amounts are read", async () => {
+  const [{ settings }] = await app.platform.db.sql<[{ settings: object }]>`select settings from projects where id = ${principal.projectId}`;
+  const shown = async () => {
+    const { tools } = await app.call("sessions.connections", { session_id: sessionId });
+    return tools.find(({ name }) => name === "codespar_charge")!.input_schema as { properties: { amount: unknown } };
+  };
+  expect((await shown()).properties.amount).toEqual({ type: "integer", description: "minor units: R$150.00 is 15000" });
+  await app.platform.db.sql`update projects set settings = ${app.platform.db.sql.json({ ...settings, chargeAmountUnit: "major" })} where id = ${principal.projectId}`;
+  expect((await shown()).properties.amount).toEqual({ type: "number", description: "major units: R$150.00 is 150" });
+  expect(await app.run("codespar_charge", { ...mariaCharge, amount: 150 }, { origin: "mcp" })).toMatchObject({ success: true, data: { amount: 15_000 } });
+  await app.platform.db.sql`update projects set settings = ${app.platform.db.sql.json(settings as never)} where id = ${principal.projectId}`;
+});
+
 const ether = (amount: string) =>
   app.run("codespar_crypto_pay", { amount, currency: "ETH", direction: "send", network: "ethereum", recipient: { wallet_address: "0x1111111111111111111111111111111111111111" } });
 

@@ -151,6 +151,7 @@ describe("the stream", () => {
     const tenant = await newTenant(app);
     const { response, text, isOver } = await tail("/logs/stream", tenant);
     expect(response.headers.get("content-type")).toBe("text/event-stream");
+    await until(text).toBe(": open\n\n");
     await until(async () => {
       await app.clock.advance(15_000);
       return text();

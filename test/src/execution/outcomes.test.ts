@@ -133,6 +133,28 @@ test("a provider that lags behind its own webhooks is not believed when it denie
   expect(await toolCall(answer.tool_call_id)).toMatchObject({ outcome: "unknown", idempotency_key: answer.idempotency_key });
 });
 
+test("a payment that the provider tells and then denies leaves its charge unknown, with its key", async () => {
+  app.twins!.setFault("asaas", { kind: "webhook_dropped", body: "PAYMENT_CREATED" });
+  app.twins!.setFault("asaas", { kind: "reset_after", method: "POST", path: "/payments$" });
+  const answer = await charge();
+  app.twins!.setFault("asaas", { kind: "error_before", method: "GET", path: "/payments", status: 503, times: 3 });
+  await app.pass(2_000); // its PAYMENT_RECEIVED has come, and could not be confirmed
+  await app.platform.db.sql`delete from twin_values where twin = 'asaas' and value->'wire'->>'externalReference' = ${answer.idempotency_key!}`;
+  await app.pass(5 * 60_000);
+  expect(await toolCall(answer.tool_call_id)).toMatchObject({ status: "running", outcome: "unknown", state: null, idempotency_key: answer.idempotency_key });
+});
+
+test("a charge that is pending when its provider is down is asked about on, for days", async () => {
+  app.twins!.setFault("asaas", { kind: "webhook_dropped", times: 2 });
+  const answer = await charge(unpaidCharge);
+  await app.pass(9 * 60_000);
+  app.twins!.setFault("asaas", { kind: "down" });
+  await app.pass(3 * 60_000);
+  await app.twins!.clearFaults("asaas");
+  await app.pass(20 * 60_000);
+  expect(await app.platform.db.sql`select attempts from jobs where key = ${`${answer.tool_call_id}.follow`}`).toEqual([{ attempts: 1 }]);
+}, 60_000);
+
 test("a declined charge failed, once and for all", async () => {
   const answer = await charge({ ...mariaCharge, amount: 10_013 });
   expect(answer).toMatchObject({ success: false, code: "provider_declined", field: "amount", retry: "never", outcome: "declined" });

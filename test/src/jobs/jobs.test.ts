@@ -105,3 +105,73 @@ test("a job of a kind nobody handles stays, with the reason", async () => {
   await jobs.runDue();
   expect(await db.sql`select last_error from jobs`).toEqual([{ last_error: "no handler for jobs of kind elsewhere" }]);
 });
+
+/** A handler that is held back until the test lets it go, for jobs whose payload is `slow`. */
+function slowly() {
+  let release = () => {};
+  const until = new Promise<void>((resolve) => (release = resolve));
+  const began: unknown[] = [];
+  const handler: JobHandler = async ({ payload }) => {
+    began.push(payload);
+    if (payload === "slow") await until;
+  };
+  return { handler, began, release };
+}
+
+test("a slow job holds up no other, however many there are", async () => {
+  await empty();
+  const { handler, began, release } = slowly();
+  const { jobs, add } = queue(handler);
+  await add("slow");
+  const all = jobs.runDue();
+  for (let n = 1; n <= 40; n++) await add(n);
+  void jobs.runDue();
+  await expect.poll(() => began.length).toBe(41);
+  release();
+  expect(await all).toBe(41);
+  expect(await db.sql`select 1 from jobs`).toEqual([]);
+});
+
+test("a process does not take a job again that it is still at", async () => {
+  await empty();
+  const { handler, began, release } = slowly();
+  const { jobs, clock, add } = queue(handler);
+  await add("slow");
+  const all = jobs.runDue();
+  await expect.poll(() => began.length).toBe(1);
+  await clock.advance(61_000);
+  await add("other");
+  void jobs.runDue();
+  await expect.poll(() => began).toEqual(["slow", "other"]);
+  release();
+  expect(await all).toBe(2);
+});
+
+test("a process that was too slow does not end a job that another has put off", async () => {
+  await empty();
+  const clock = new FakeClock();
+  const { handler, began, release } = slowly();
+  const [late, other] = [queue(handler, clock), queue(async () => new Date(clock.now().getTime() + 3_600_000), clock)];
+  await late.add("slow");
+  const ended = late.jobs.runDue();
+  await expect.poll(() => began.length).toBe(1);
+  await clock.advance(61_000);
+  expect(await other.jobs.runDue()).toBe(1);
+  release();
+  await ended;
+  expect(await db.sql`select attempts from jobs`).toEqual([{ attempts: 2 }]);
+});
+
+test("stopping does not wait for a job that does not end", async () => {
+  await empty();
+  const { handler, began, release } = slowly();
+  const { jobs, add } = queue(handler);
+  await add("slow");
+  const all = jobs.runDue();
+  await expect.poll(() => began.length).toBe(1);
+  const startedAt = performance.now();
+  await jobs.stop();
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  release();
+  await all;
+});

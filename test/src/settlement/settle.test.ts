@@ -92,6 +92,32 @@ test("a sale is never taken back more often than it was made", async () => {
   expect(await balance([success, failure, refund])).toBe(0n);
 });
 
+// `settle` (src/settlement/settle.ts) keeps the moment of whichever final event arrives first, so a charge whose refund is told first was
+// "settled" when it was refunded. It should be the earliest moment of a success.
+test.fails("a charge settled when it was paid, whether its payment or its refund is told first", async () => {
+  const paid: Observation = { ref: "pay_1", state: "succeeded", action: "RECEIVED", amountMinor: 10_000n, occurredAt: new Date("2026-11-20T10:00:00.000Z") };
+  const refunded: Observation = { ...paid, state: "refunded", action: "REFUNDED", occurredAt: new Date("2026-11-20T11:00:00.000Z") };
+  for (const sequence of [[paid, refunded], [refunded, paid]]) {
+    const id = await acceptedCall("codespar_charge");
+    for (const observation of sequence)
+      await applyObservation(app.platform, await findToolCall(app.platform, projectId, id), observation, `event:${observation.action}`);
+    expect((await app.call("payments.status", { tool_call_id: id })).settled_at).toBe("2026-11-20T10:00:00.000Z");
+  }
+});
+
+// `settle` lays the result of every new event over the output, also of one that is older news than the state: the output then says
+// "pending" of a payout that the status calls succeeded.
+test.fails("older news that comes late adds to a call's output and changes nothing in it", async () => {
+  const id = await acceptedCall("codespar_pay");
+  const tell = async (state: "succeeded" | "pending", result: Record<string, unknown>) =>
+    applyObservation(app.platform, await findToolCall(app.platform, projectId, id), { ref: "tra_1", state, action: state, result }, `event:${state}`);
+  await tell("succeeded", { status: "succeeded", settled: true, end_to_end_id: "E1" });
+  await tell("pending", { status: "pending", settled: false, scheduled_on: "2026-11-20" });
+  expect((await app.call("toolCalls.get", { tool_call_id: id })).output).toEqual({
+    status: "succeeded", settled: true, end_to_end_id: "E1", scheduled_on: "2026-11-20",
+  });
+});
+
 test("the same claim from eight processes at once is applied once", async () => {
   const id = await acceptedCall("codespar_charge");
   const row = await findToolCall(app.platform, projectId, id);

@@ -55,6 +55,14 @@ async function dial(port: number, text: string): Promise<{ socket: Socket; recei
   return { socket, received: () => received };
 }
 
+test("a connect link's page is reached by what a browser does with it, and by nothing else", async () => {
+  const { url } = await listening();
+  expect(await (await fetch(`${url}/connect/lnk_1`)).text()).toBe("page GET lnk_1 ");
+  expect(await (await fetch(`${url}/connect/lnk_1`, { method: "POST", body: new URLSearchParams({ a: "1" }) })).text()).toBe("page POST lnk_1 a=1");
+  expect((await fetch(`${url}/connect/lnk_1`, { method: "DELETE" })).status).toBe(405);
+  for (const path of ["/connect", "/connect/lnk_1/more"]) expect((await fetch(`${url}${path}`)).status).toBe(404);
+});
+
 /** An item, and then silence until the caller leaves. */
 async function* forever(item: object, signal: AbortSignal | undefined) {
   yield { id: "1", item };
