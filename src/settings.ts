@@ -1,6 +1,7 @@
 /** Settings are environment variables, parsed once by one schema. A wrong one stops the start and says how to mend it. */
 import { z } from "zod";
 import { defaultBounds } from "../agent/bounds.ts";
+import { DEFAULT_MODEL } from "../agent/model.ts";
 import { keyPrefixes } from "./access/keys.ts";
 
 const key = (kind: keyof typeof keyPrefixes) =>
@@ -34,7 +35,7 @@ const settings = {
   PUBLIC_URL: { example: "https://pay.example.com", schema: z.url("the http(s) URL under which providers reach this server").optional() },
   ANTHROPIC_API_KEY: { example: "sk-ant-…", schema: z.string().min(1, "an Anthropic API key").optional() },
   ANTHROPIC_BASE_URL: { example: "https://api.anthropic.com", schema: z.url("an http(s) URL").optional() },
-  ANTHROPIC_MODEL: { example: "claude-sonnet-5-5", schema: z.string().min(1, "the id of a model").default("claude-sonnet-5-5") },
+  ANTHROPIC_MODEL: { example: "claude-sonnet-5-5", schema: z.string().min(1, "the id of a model").default(DEFAULT_MODEL) },
   AGENT_TURNS_MAX: bound("12", "model answers in one run", defaultBounds.turns, 100),
   AGENT_TOOL_CALLS_MAX: bound("24", "tool calls in one run", defaultBounds.toolCalls, 1_000),
   AGENT_OUTPUT_TOKENS_MAX: bound("32768", "output tokens in one run", defaultBounds.outputTokens, 10_000_000),

@@ -21,6 +21,7 @@ import {
 } from "./answers.ts";
 import { read, verify } from "./notifications.ts";
 import { calendarDay, momentOf, shiftDay } from "./sao-paulo.ts";
+import { tools } from "./tools.ts";
 
 export const asaas: ProviderDefinition = {
   id: "asaas",
@@ -36,19 +37,22 @@ export const asaas: ProviderDefinition = {
   settings: [],
   repeats: "ignores",
   connect,
+  native: { client: clientFor, tools },
   notifications: { verify, read },
 };
 
 /** Whom a test payout without a recipient pays (contradiction C-05): a random key that belongs to nobody. */
 export const SYNTHETIC_PAYEE = "5e5d0f1e-7e57-4000-8000-000000000001";
 
+function clientFor({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient {
+  const key = credentials["api_key"];
+  if (!key) throw new SetupMissing("api_key");
+  return httpClient({ provider: "asaas", baseUrl, fetch, headers: { access_token: key } });
+}
+
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const isTest = connection.baseUrl === asaas.hosts.test;
-  const client = (): HttpClient => {
-    const key = connection.credentials["api_key"];
-    if (!key) throw new SetupMissing("api_key");
-    return httpClient({ provider: "asaas", baseUrl: connection.baseUrl, fetch, headers: { access_token: key } });
-  };
+  const client = (): HttpClient => clientFor(connection, fetch);
   return {
     charge: async (request, call) => charge(client(), request, { call, isTest }),
     payout: async (request, call) => payout(client(), request, { call, isTest }),

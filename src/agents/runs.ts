@@ -10,7 +10,6 @@ import type { SendEvent, SendResult, ToolCallRecord } from "../../schema/agent.t
 import { asFailure, Failure, failures, type FailureCode } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
 import { isObject, type JsonObject } from "../../schema/meta-tools/meta-tool.ts";
-import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import type { ToolResult } from "../../schema/tool-calls.ts";
 import type { Caller } from "../call.ts";
 import type { Streamed } from "../door.ts";
@@ -18,6 +17,7 @@ import { execute } from "../execution/execute.ts";
 import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 import { activeSession } from "../sessions/sessions.ts";
+import { sessionTools } from "../sessions/tools.ts";
 
 /** A run that has gone on for this long past its time has lost its process: the tool at work when the time is up takes less. */
 const LOST_AFTER_MS = 3 * 60_000;
@@ -49,6 +49,8 @@ export async function attachOrRun(
 interface Run {
   id: string;
   sessionId: string;
+  /** The session's servers: what the agent may call of their own tools. */
+  servers: readonly string[];
   caller: Caller;
   /** The number of the last event written. */
   seq: number;
@@ -57,10 +59,10 @@ interface Run {
 async function startRun(platform: Platform, caller: Caller, { session_id: sessionId, message }: { session_id: string; message: string }): Promise<AsyncIterable<Event>> {
   const { db, clock, model } = platform;
   const { principal } = caller;
-  await activeSession(platform, principal, sessionId);
+  const { servers } = await activeSession(platform, principal, sessionId);
   const offline = model.apiKey === undefined && principal.environment === "test";
   const client = await createModelClient({ ...model, offline });
-  const run: Run = { id: newId("run", clock.now()), sessionId, caller, seq: 0 };
+  const run: Run = { id: newId("run", clock.now()), sessionId, servers, caller, seq: 0 };
   await db.sql`
     insert into runs (org_id, project_id, id, session_id, message, status, model, started_at)
     values (${principal.orgId}, ${principal.projectId}, ${run.id}, ${sessionId}, ${message}, 'running', ${offline ? "offline" : model.model}, ${clock.now()})`;
@@ -104,7 +106,7 @@ async function* drive(
 function toolsOf(platform: Platform, run: Run): AgentTools {
   const { principal } = run.caller;
   return {
-    definitions: toolDefinitions().map(({ name, description, input_schema }) => ({ name, description, input_schema })),
+    definitions: sessionTools(platform, run.servers).map(({ name, description, input_schema }) => ({ name, description, input_schema: input_schema as object })),
     run: async ({ id, name, input }) => {
       const result = await execute(platform, { principal, sessionId: run.sessionId, tool: name, input: input as JsonObject, origin: "agent", runId: run.id });
       return { record: recordOf(id, name, input, result), content: contentOf(result), isError: !result.success };

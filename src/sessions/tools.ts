@@ -5,7 +5,8 @@ import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
 import { catalogEntry, sessionAuthType } from "../rails/catalog.ts";
-import { toolDefinitions } from "../../schema/tool-definitions.ts";
+import { inputSchemaOf, toolDefinitions } from "../../schema/tool-definitions.ts";
+import { modelName } from "../execution/resolve.ts";
 import { getSession } from "./sessions.ts";
 
 /** A session that names no server reports every connected one, so that a client waiting for connections is not kept waiting. */
@@ -23,5 +24,18 @@ export async function sessionConnections(
     const { name, category, country, authType } = entry;
     return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: authType === "none" || connected.has(id) }];
   });
-  return { servers, tools: toolDefinitions(principal.settings.chargeAmountUnit).map((tool) => ({ ...tool, server: "codespar" })) };
+  return { servers, tools: sessionTools(platform, session.servers, principal.settings.chargeAmountUnit) };
+}
+
+/**
+ * The tools a session's callers are shown: the meta-tools, and the own tools of the servers it names.
+ *
+ * unit  in which charge amounts are written, where the project has said
+ */
+export function sessionTools({ providers }: Pick<Platform, "providers">, servers: readonly string[], unit?: "minor" | "major"): ToolDefinition[] {
+  const meta = toolDefinitions(unit).map((tool) => ({ ...tool, server: "codespar" }));
+  const native = providers.filter((provider) => servers.includes(provider.id)).flatMap((provider) =>
+    (provider.native?.tools ?? []).map(({ name, description, input }) =>
+      ({ name: modelName(provider.id, name), description, input_schema: inputSchemaOf(input), server: provider.id })));
+  return [...meta, ...native];
 }

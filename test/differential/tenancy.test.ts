@@ -79,15 +79,19 @@ for (const [, tenant] of strangers) rowsBefore.set(tenant, await rowsOfTenant(te
 
 /** What an operation may require beside the place under test. */
 const mine: Json = {
-  ...own, tool: "codespar_discover", input: { use_case: "ship" }, message: "hello", name: "Mine", connection_metadata: {}, secret: "secret",
+  ...own, server_id: "asaas", tool: "codespar_discover", input: { use_case: "ship" }, message: "hello", name: "Mine",
+  connection_metadata: {}, secret: "secret",
 };
 
-/** The asker's own input with one thing of a stranger in it. */
+/** The asker's own input, of what an operation requires. */
+const ownInput = (operation: AnyOperation): Json =>
+  Object.fromEntries(Object.entries(mine).filter(([name]) => isRequired(operation, name)));
+
+/** The same with one thing of a stranger in it. */
 function inputWith(operation: AnyOperation, place: string, theirs: Belongings): Json {
-  const needed = Object.entries(mine).filter(([name]) => isRequired(operation, name));
   const foreign = cursors.includes(place) ? theirs.cursors[operation.name] : (theirs as unknown as Json)[place];
   if (foreign === undefined) throw new Error(`${operation.name} takes ${place}, and nobody here has one`);
-  return { ...Object.fromEntries(needed), [place]: foreign };
+  return { ...ownInput(operation), [place]: foreign };
 }
 
 /** How a call with a foreign thing in this place may end. */
@@ -116,6 +120,20 @@ const overheard = {
   },
 };
 const doors = [contractDoor(app), ...wireDoors(overheard)];
+
+describe("the asker's own", () => {
+  const reads = every.filter(({ effect, kind }) => effect === "reads" && kind === "unary");
+
+  test.each(reads)("$name tells nothing of anyone else", async (operation) => {
+    for (const door of doors.filter((each) => each.has(operation.name as OperationName))) {
+      heard = "";
+      const outcome = await door.call(operation.name as OperationName, ownInput(operation), { key: asker.key });
+      expect([door.name, outcome]).toMatchObject([door.name, { ok: true }]);
+      const told = JSON.stringify(outcome) + heard;
+      expect([door.name, strangers.flatMap(([, , theirs]) => leaked(told, theirs, undefined))]).toEqual([door.name, []]);
+    }
+  });
+});
 
 describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
   const unary = places.filter(({ operation }) => operation.kind === "unary");
