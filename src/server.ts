@@ -68,6 +68,8 @@ export interface Server {
 
 /** SIGTERM to exit, with streams open. */
 export const DRAIN_MS = 8_000;
+/** How long calls whose caller has gone may still take after that; what is then unfinished is recovered. */
+const LAST_CALLS_MS = 800;
 /** How often abandoned calls are looked for. */
 const RECOVER_EVERY_MS = 2_000;
 const IDLE_EVERY_MS = 60_000;
@@ -147,6 +149,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     },
     stop: async () => {
       await http.drain(DRAIN_MS);
+      await leases.idle(LAST_CALLS_MS);
       await upkeep?.stop();
       await jobs.stop();
       await hub.stop();

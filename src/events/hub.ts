@@ -77,6 +77,7 @@ export function createHub({ db, log }: { db: Database; log: Logger }): Hub {
   let unlisten: (() => Promise<void>) | undefined;
   let tick: NodeJS.Timeout | undefined;
   let notifyTimer: NodeJS.Timeout | undefined;
+  let secondLook: NodeJS.Timeout | undefined;
   let reading: Promise<void> | undefined;
   let readAgain = false;
   let stopped = false;
@@ -118,7 +119,8 @@ export function createHub({ db, log }: { db: Database; log: Logger }): Hub {
 
   const heard = () => {
     look();
-    setTimeout(look, SECOND_LOOK_MS).unref();
+    // One timer for all wake-ups: under load each pushes the second look back, and the first looks are many.
+    secondLook = secondLook?.refresh() ?? setTimeout(look, SECOND_LOOK_MS).unref();
   };
 
   return {
@@ -155,6 +157,7 @@ export function createHub({ db, log }: { db: Database; log: Logger }): Hub {
     stop: async () => {
       stopped = true;
       clearInterval(tick);
+      clearTimeout(secondLook);
       clearTimeout(notifyTimer);
       for (const listener of listeners) void listener.return();
       await reading;

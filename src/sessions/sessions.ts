@@ -6,6 +6,7 @@ import type { Domain } from "../../schema/operation.ts";
 import { SESSION_IDLE_MS, type createSession as createSessionOperation, type listSessions as listSessionsOperation, type Session } from "../../schema/sessions.ts";
 import type { Principal } from "../access/keys.ts";
 import { transaction } from "../db/connect.ts";
+import { columnsOf } from "../db/columns.ts";
 import { orderedJson } from "../json.ts";
 import { cursorId, page } from "../pages.ts";
 import type { Platform } from "../platform.ts";
@@ -14,6 +15,8 @@ import { parseMocks } from "./mocks.ts";
 import { sessions } from "./tables.ts";
 
 export type SessionRow = typeof sessions.$inferSelect;
+
+const columns = columnsOf(sessions);
 
 export async function createSession(
   platform: Platform,
@@ -110,8 +113,10 @@ const callCount = sql<number>`(select count(*)::int from tool_calls c where c.pr
 
 async function findSession(platform: Platform, principal: Principal, id: string): Promise<{ row: SessionRow; calls: number }> {
   const { db } = platform;
-  const [found] = await db.orm.select({ row: sessions, calls: callCount }).from(sessions)
-    .where(and(eq(sessions.projectId, principal.projectId), eq(sessions.id, id))).limit(1);
+  const [read] = await db.sql<(SessionRow & { calls: number })[]>`
+    select ${db.sql.unsafe(columns)}, (select count(*)::int from tool_calls c where c.project_id = sessions.project_id and c.session_id = sessions.id) as calls
+    from sessions where project_id = ${principal.projectId} and id = ${id}`;
+  const found = read && { row: read, calls: read.calls };
   if (!found) throw new Failure("session_not_found", { field: "session_id", sessionId: id });
   if (!isIdle(found.row, platform.clock.now())) return found;
   await end(platform, principal.projectId, id, "idle_timeout");

@@ -62,11 +62,12 @@ export async function settle(platform: Platform, tx: TransactionSql, call: Locke
     select distinct state from settlement_events where project_id = ${call.projectId} and tool_call_id = ${call.id}`;
   const folded = foldState(call.settles, states.map((row) => row.state));
   const settled = state === "succeeded" || state === "refunded";
+  const output = mergedOutput(call.output, observation.result, folded === state && !disagreement);
   await tx`
     update tool_calls set state = ${folded}, provider_ref = coalesce(provider_ref, ${observation.ref}),
       final_amount_minor = case when ${settled} then ${observation.amountMinor ?? call.amountMinor} else final_amount_minor end,
-      settled_at = case when ${settled} then coalesce(settled_at, ${observation.occurredAt ?? now}) else settled_at end,
-      output = ${observation.result || isObject(call.output) ? orderedJson(tx, { ...(call.output as object), ...(plainJson(observation.result ?? {}) as object) }) : null}
+      settled_at = case when ${settled} then least(settled_at, ${observation.occurredAt ?? now}) else settled_at end,
+      output = ${output ? orderedJson(tx, output) : null}
     where project_id = ${call.projectId} and id = ${call.id}`;
   for (const posting of await postingsFor(tx, call, new Set(states.map((row) => row.state)))) await post(tx, call, posting, now);
   await hub.record(tx, {
@@ -75,9 +76,16 @@ export async function settle(platform: Platform, tx: TransactionSql, call: Locke
   return true;
 }
 
+/** What is known of a call's result and what an event tells, together: news wins over what is known, an older or disbelieved event only adds. */
+function mergedOutput(known: unknown, told: Observation["result"], isNews: boolean): object | undefined {
+  if (!told && !isObject(known)) return undefined;
+  const [before, now] = [isObject(known) ? known : {}, plainJson(told ?? {}) as object];
+  return isNews ? { ...before, ...now } : { ...now, ...before };
+}
+
 /** A provider that reports another amount or currency than was asked for is not believed; an operator is told. */
 function amountDisagreement(call: LockedCall, { state, amountMinor, currency }: Observation): Record<string, string> | undefined {
-  if (state !== "succeeded" || call.amountMinor === null) return undefined;
+  if ((state !== "succeeded" && state !== "refunded") || call.amountMinor === null) return undefined;
   if (amountMinor !== undefined && amountMinor !== call.amountMinor)
     return { problem: "amount_mismatch", asked: String(call.amountMinor), reported: String(amountMinor) };
   if (currency !== undefined && currency !== call.currency)

@@ -1,13 +1,16 @@
 /** The envelopes of payment and verification status, and watching them change. */
-import { desc, and, eq } from "drizzle-orm";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import { ENVELOPE_EVENTS_MAX, isTerminal, type PaymentStatus, type SettlementKind, type VerificationStatus } from "../../schema/settlement.ts";
 import type { Principal } from "../access/keys.ts";
 import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
+import { columnsOf } from "../db/columns.ts";
 import type { Platform } from "../platform.ts";
 import { settlementEvents } from "./tables.ts";
 
 type EventRow = typeof settlementEvents.$inferSelect;
+
+const eventColumns = columnsOf(settlementEvents);
 
 export async function paymentStatus(platform: Platform, principal: Principal, toolCallId: string): Promise<PaymentStatus> {
   const { row, events } = await read(platform, principal, toolCallId);
@@ -37,7 +40,7 @@ export async function verificationStatus(platform: Platform, principal: Principa
  * A status now, and again whenever it changes, until it is final.
  *
  * read    the status operation to watch
- * yields  `id` names the version: the number of events behind it and its state
+ * yields  `id` names the version: its state and the events behind it
  */
 export async function* watchStatus<Status extends PaymentStatus | VerificationStatus>(
   platform: Platform,
@@ -51,8 +54,8 @@ export async function* watchStatus<Status extends PaymentStatus | VerificationSt
   try {
     let last: string | undefined;
     do {
-      const item = await readStatus(platform, principal, toolCallId);
-      const id = [item.status, item.outcome ?? "-", item.events.length, item.original_status].join(".");
+      const item = await readTogether(platform, `${principal.projectId}/${toolCallId}/${kind}`, () => readStatus(platform, principal, toolCallId));
+      const id = [item.status, item.outcome ?? "-", item.events.length, item.events[0]?.received_at.getTime() ?? 0, item.original_status].join(".");
       if (id !== last) yield { id, item };
       last = id;
       if (isTerminal(kind, item.status) || item.status === "unknown") return;
@@ -62,11 +65,31 @@ export async function* watchStatus<Status extends PaymentStatus | VerificationSt
   }
 }
 
+/** By platform, the reads that were asked for and have not begun. */
+const asked = new WeakMap<Platform, Map<string, Promise<unknown>>>();
+
+/**
+ * A change wakes every watcher of a call in one turn of the event loop: they share one read. It begins in the next turn, so that
+ * whoever joins it sees what it was woken for.
+ */
+function readTogether<Status>(platform: Platform, key: string, read: () => Promise<Status>): Promise<Status> {
+  const reads = asked.get(platform) ?? new Map<string, Promise<unknown>>();
+  asked.set(platform, reads);
+  const joined = reads.get(key) as Promise<Status> | undefined;
+  if (joined) return joined;
+  const begun = nextTurn().then(() => {
+    reads.delete(key);
+    return read();
+  });
+  reads.set(key, begun);
+  return begun;
+}
+
 async function read({ db }: Platform, { projectId }: Principal, toolCallId: string): Promise<{ row: ToolCallRow; events: EventRow[] }> {
   const row = await findToolCall({ db }, projectId, toolCallId);
-  const events = await db.orm.select().from(settlementEvents)
-    .where(and(eq(settlementEvents.projectId, projectId), eq(settlementEvents.toolCallId, toolCallId)))
-    .orderBy(desc(settlementEvents.id)).limit(ENVELOPE_EVENTS_MAX);
+  const events = await db.sql<EventRow[]>`
+    select ${db.sql.unsafe(eventColumns)} from settlement_events where project_id = ${projectId} and tool_call_id = ${toolCallId}
+    order by id desc limit ${ENVELOPE_EVENTS_MAX}`;
   return { row, events };
 }
 
