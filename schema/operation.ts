@@ -91,8 +91,13 @@ export type Wire<Schema extends z.ZodType> = z.input<Schema>;
 /** What a handler works with (dates, bigints). */
 export type Domain<Schema extends z.ZodType> = z.output<Schema>;
 
+/** JavaScript knows a year 0, PostgreSQL does not. */
+function hasYear(text: string): boolean {
+  return !text.startsWith("0000");
+}
+
 /** A moment on the wire: ISO 8601, UTC, exactly three fraction digits (some released clients read no other form). */
-export const Timestamp = z.codec(z.iso.datetime({ precision: 3 }), z.date(), {
+export const Timestamp = z.codec(z.iso.datetime({ precision: 3 }).refine(hasYear, "expected a year from 0001 on"), z.date(), {
   decode: (text) => new Date(text),
   encode: (date) => date.toISOString() as `${string}Z`,
 }).meta({ id: "Timestamp", description: "ISO 8601, UTC, milliseconds: 2026-11-20T12:00:00.000Z." });

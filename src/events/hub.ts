@@ -167,13 +167,14 @@ export function createHub({ db, log }: { db: Database; log: Logger }): Hub {
 }
 
 const MAX_ID = 2n ** 63n - 1n;
+const MAX_TRANSACTION = 2n ** 64n - 1n;
 
 const cursorOf = ({ transaction, id }: { transaction: string; id: bigint }): string => `${transaction}.${id}`;
 
 /** Throws RangeError for text that is no cursor. */
 function parseCursor(cursor: string): { transaction: string; id: bigint } {
   const match = /^(\d{1,20})\.(\d{1,19})$/.exec(cursor);
-  if (!match || BigInt(match[2]!) > MAX_ID) throw new RangeError("not a cursor");
+  if (!match || BigInt(match[1]!) > MAX_TRANSACTION || BigInt(match[2]!) > MAX_ID) throw new RangeError("not a cursor");
   return { transaction: match[1]!, id: BigInt(match[2]!) };
 }
 

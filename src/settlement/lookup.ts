@@ -34,13 +34,21 @@ export async function runLookup(platform: Platform, job: Job<LookupPayload>): Pr
   return new Date(platform.clock.now().getTime() + ms[Math.min(job.attempts, ms.length - 1)]!);
 }
 
-/** What the provider has for a call; throws when it cannot say, undefined when it has no way to be asked. */
-export async function observe(platform: Platform, row: ToolCallRow): Promise<{ asked: boolean; found: Observation | undefined }> {
+interface Asked {
+  asked: boolean;
+  found: Observation | undefined;
+  /** The provider has no way to be asked about such a call, today or later. */
+  never?: boolean;
+}
+
+/** What the provider has for a call. Throws when it cannot say now. */
+export async function observe(platform: Platform, row: ToolCallRow): Promise<Asked> {
   const connection = row.provider && row.connectionId ? await findConnection(platform, row.provider, row.connectionId) : undefined;
   const verb = verbOf(row);
-  if (!connection || !verb || !row.externalReference) return { asked: false, found: undefined };
+  if (!verb || !row.externalReference) return { asked: false, found: undefined, never: true };
+  if (!connection) return { asked: false, found: undefined };
   const provider = await openProvider(platform, connection);
-  if (!provider.lookup) return { asked: false, found: undefined };
+  if (!provider.lookup) return { asked: false, found: undefined, never: true };
   const currency = row.currency && isCurrency(row.currency) ? row.currency : undefined;
   // While the answer is missing an adapter also fetches what the answer would have said, even if a webhook has told the id.
   const told = row.providerRef ?? undefined;
@@ -51,8 +59,9 @@ export async function observe(platform: Platform, row: ToolCallRow): Promise<{ a
 
 async function resolveUnknown(platform: Platform, row: ToolCallRow): Promise<boolean> {
   if (row.outcome !== "unknown" || row.status !== "running") return true;
-  const { asked, found } = await observe(platform, row);
-  if (!asked) return false;
+  const { asked, found, never } = await observe(platform, row);
+  if (never) platform.log.error({ toolCallId: row.id, provider: row.provider }, "what became of a call only its provider's own pages can tell");
+  if (!asked) return never === true;
   if (found) await acceptFound(platform, row, found);
   if (found) return true;
   // A request may still be on its way: not knowing it is believed only when it has had time to arrive.

@@ -208,7 +208,11 @@ function createRouter({ door, graphql, trpc, notifications, connectPage, ready, 
     if (isAt(path, "ready")) return readiness(request);
     if (stop.requested) throw new Failure("shutting_down", {}, { retryAfterSeconds: 1 });
     if (first === "graphql") return graphql.fetch(request);
-    if (first === "trpc") return trpc.fetch(request);
+    if (first === "trpc") {
+      // tRPC would parse anything, however deep, and pass on the parser's own words; a body that is no JSON ends here, as at every door.
+      if (inbound.body) parseJson(inbound.body);
+      return trpc.fetch(request);
+    }
     if (isAt(path, "mcp")) return mcp.handle(inbound, undefined);
     if (isAt(path, "openapi.json") || isAt(path, "v1", "openapi.json")) return page(request, document, JSON_TYPE);
     if (isAt(path, "meta-tools.json") || isAt(path, "v1", "meta-tools.json")) return only(request, ["GET", "HEAD"], () => metaTools(request));

@@ -11,6 +11,7 @@ test.each([
   ["sessions.create", { user_id: "maria\0" }, "user_id"],
   ["sessions.get", { session_id: "ses_\0" }, "session_id"],
   ["toolCalls.list", { tool: "\0" }, "tool"],
+  ["toolCalls.list", { since: "0000-01-01T00:00:00.000Z" }, "since"],
   ["sessions.create", { user_id: "maria", metadata: { note: "\ud800" } }, "metadata.note"],
 ] as const)("%s refuses %j", async (operation, input, field) => {
   await expect(app.call(operation, input)).rejects.toMatchObject({ code: "validation_failed", http: 400, at: { field } });

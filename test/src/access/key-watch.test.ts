@@ -15,7 +15,7 @@ const counted = ((...query: Parameters<Database["sql"]>) => {
   asked += 1;
   return isDown ? Promise.reject(new Error("the database is down")) : sql(...query);
 }) as Database["sql"];
-const platform = { ...app.platform, db: { ...rest, sql: Object.assign(counted, { json: sql.json, begin: sql.begin }) as Database["sql"] } };
+const platform = { ...app.platform, db: { ...rest, sql: Object.assign(counted, { json: sql.json, begin: sql.begin, unsafe: sql.unsafe }) as Database["sql"] } };
 const [key] = await sql<{ id: string }[]>`select id from api_keys where environment = 'test'`;
 
 /** Real time in which the database has answered. */

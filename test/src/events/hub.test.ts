@@ -73,7 +73,7 @@ test("what came after a cursor can be read again, and nothing before it", async 
   expect(await here.since({ projectId: "prj_5" }, await here.head())).toEqual([]);
 });
 
-test.each(["", "1", "a.b", "1.2.3", "1.99999999999999999999"])("%s is no cursor", async (cursor) => {
+test.each(["", "1", "a.b", "1.2.3", "1.99999999999999999999", "99999999999999999999.1"])("%s is no cursor", async (cursor) => {
   await expect(here.since({ projectId: "prj_5" }, cursor)).rejects.toThrow(RangeError);
 });
 

@@ -103,7 +103,7 @@ test("a charge whose row cannot be read after it was sent is pending, never fail
   const key = randomUUID();
   const blind = new Proxy(sql, {
     apply(target, self, args: [string[], ...unknown[]]) {
-      if (/^select \? from tool_calls where project_id = /.test(args[0].join("?"))) return Promise.reject(new Error("the connection was lost"));
+      if (args[0].join("?").startsWith("select ? from tool_calls where project_id = ")) return Promise.reject(new Error("the connection was lost"));
       return Reflect.apply(target as never, self, args) as unknown;
     },
   });

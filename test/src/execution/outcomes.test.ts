@@ -155,6 +155,15 @@ test("a charge that is pending when its provider is down is asked about on, for 
   expect(await app.platform.db.sql`select attempts from jobs where key = ${`${answer.tool_call_id}.follow`}`).toEqual([{ attempts: 1 }]);
 }, 60_000);
 
+test("a message of unknown outcome stays unknown, and a provider that cannot be asked about it is not asked for ever", async () => {
+  app.twins!.setFault("z-api", { kind: "reset_after", method: "POST", path: "send-text" });
+  const answer = await app.run("codespar_notify", { recipient: "+5511999998888", message: "On its way" });
+  expect(answer).toMatchObject({ success: true, outcome: "unknown" });
+  await app.pass(10_000);
+  expect(await toolCall(answer.tool_call_id)).toMatchObject({ status: "running", outcome: "unknown" });
+  expect(await app.platform.db.sql`select 1 from jobs where key like ${`${answer.tool_call_id}.%`}`).toEqual([]);
+});
+
 test("a declined charge failed, once and for all", async () => {
   const answer = await charge({ ...mariaCharge, amount: 10_013 });
   expect(answer).toMatchObject({ success: false, code: "provider_declined", field: "amount", retry: "never", outcome: "declined" });
