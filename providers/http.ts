@@ -50,6 +50,7 @@ export function httpClient(options: HttpOptions): HttpClient {
     async act(spec, answer, call) {
       // What fails up to here (a body that is no JSON, a signature that cannot be made) has sent nothing.
       const request = prepare(options, spec);
+      if (call.sendBefore && call.clock.now() > call.sendBefore) throw new NotReached(`${options.provider}: too late to send`);
       const actedBefore = call.acted;
       call.acted = true;
       try {

@@ -98,6 +98,8 @@ export interface CallContext {
   toolCallId: string;
   clock: Clock;
   signal: AbortSignal | undefined;
+  /** After this `http.act` sends nothing any more: a process that slept so long may have been declared dead, and its call given up. */
+  sendBefore?: Date;
   /** Set by `http.act` while a request with effect may have reached the provider. The pipeline reads it; adapters do not. */
   acted: boolean;
   /** What earlier steps of this call wrote down; a lookup after a crash finds them here. */

@@ -42,7 +42,7 @@ export const SendEvent = z.discriminatedUnion("type", [
 export type SendEvent = z.output<typeof SendEvent>;
 
 const message = z.string().min(1).max(MESSAGE_CHARS_MAX);
-const sendErrors = ["session_not_found", "session_not_active", "anthropic_not_configured", "model_failed", "run_limit_reached"] as const;
+const sendErrors = ["session_not_found", "session_not_active", "anthropic_not_configured", "model_failed", "run_limit_reached", "idempotency_key_invalid", "idempotency_conflict"] as const;
 
 export const send = operation({
   name: "sessions.send",

@@ -73,6 +73,9 @@ const LAST_CALLS_MS = 800;
 /** How often abandoned calls are looked for. */
 const RECOVER_EVERY_MS = 2_000;
 const IDLE_EVERY_MS = 60_000;
+const PRUNE_EVERY_MS = 10 * 60_000;
+/** How far back a stream can be resumed. */
+const CHANGES_KEPT_MS = 7 * 24 * 60 * 60_000;
 
 /** Throws SettingsError or StartError for what an operator can mend, with everything let go of. */
 export async function createServer(options: ServerOptions): Promise<Server> {
@@ -150,14 +153,18 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     stop: async () => {
       await http.drain(DRAIN_MS);
       await leases.idle(LAST_CALLS_MS);
-      await upkeep?.stop();
+      await within(LAST_CALLS_MS, upkeep?.stop());
       await jobs.stop();
       await hub.stop();
-      await closeTransport();
+      await within(LAST_CALLS_MS, closeTransport());
       await database.close();
     },
   };
 }
+
+/** Waits for `work`, but no longer than this: a provider that takes its time must not hold up a stop. */
+const within = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>
+  Promise.race([work, new Promise((resolve) => setTimeout(resolve, ms).unref())]);
 
 /** Serializes processes that start at once, lest each open accounts. The number only has to be ours. */
 const CONNECT_LOCK = 72_002;
@@ -292,6 +299,7 @@ function startUpkeep(platform: Platform): { stop(): Promise<void> } {
     every(limits.leaseMs / 3, "renewing leases", () => leases.renew()),
     every(RECOVER_EVERY_MS, "recovering calls", () => recoverAbandoned(platform)),
     every(IDLE_EVERY_MS, "closing idle sessions", () => closeIdleSessions(platform)),
+    every(PRUNE_EVERY_MS, "forgetting old changes", () => platform.hub.prune(new Date(platform.clock.now().getTime() - CHANGES_KEPT_MS))),
     every(IDLE_EVERY_MS, "ending lost runs", () => endLostRuns(platform)),
   ];
   return {

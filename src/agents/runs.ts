@@ -13,6 +13,7 @@ import { isObject, type JsonObject } from "../../schema/meta-tools/meta-tool.ts"
 import type { ToolResult } from "../../schema/tool-calls.ts";
 import type { Caller } from "../call.ts";
 import type { Streamed } from "../door.ts";
+import { checkedKey } from "../execution/claim.ts";
 import { execute } from "../execution/execute.ts";
 import { orderedJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
@@ -56,17 +57,24 @@ interface Run {
   seq: number;
 }
 
+/** A repeat under the caller's own key reads the first run instead of starting a second. Throws idempotency_conflict for another message. */
 async function startRun(platform: Platform, caller: Caller, { session_id: sessionId, message }: { session_id: string; message: string }): Promise<AsyncIterable<Event>> {
   const { db, clock, model } = platform;
-  const { principal } = caller;
+  const { principal, headerKey } = caller;
+  const key = headerKey === undefined ? null : checkedKey(headerKey);
   const { servers } = await activeSession(platform, principal, sessionId);
   const offline = model.apiKey === undefined && principal.environment === "test";
   const client = await createModelClient({ ...model, offline });
   const run: Run = { id: newId("run", clock.now()), sessionId, servers, caller, seq: 0 };
-  await db.sql`
-    insert into runs (org_id, project_id, id, session_id, message, status, model, started_at)
-    values (${principal.orgId}, ${principal.projectId}, ${run.id}, ${sessionId}, ${message}, 'running', ${offline ? "offline" : model.model}, ${clock.now()})`;
-  return drive(platform, run, { client, message });
+  const started = await db.sql`
+    insert into runs (org_id, project_id, id, session_id, message, request_key, status, model, started_at)
+    values (${principal.orgId}, ${principal.projectId}, ${run.id}, ${sessionId}, ${message}, ${key}, 'running', ${offline ? "offline" : model.model}, ${clock.now()})
+    on conflict do nothing returning id`;
+  if (started.length > 0) return drive(platform, run, { client, message });
+  const [first] = await db.sql<{ id: string; message: string }[]>`
+    select id, message from runs where project_id = ${principal.projectId} and session_id = ${sessionId} and request_key = ${key}`;
+  if (first!.message !== message) throw new Failure("idempotency_conflict", { field: "idempotency_key", toolCallId: first!.id });
+  return readOn(platform, caller, first!.id, 0);
 }
 
 async function* drive(
@@ -145,7 +153,7 @@ async function write({ db, clock, hub }: Platform, run: Run, event: NewEvent, al
   await db.sql`
     with ${also} written as (
       insert into run_events (org_id, project_id, run_id, seq, event, at)
-      values (${orgId}, ${projectId}, ${run.id}, ${run.seq}, ${db.sql.json(event as never)}, ${now}))
+      values (${orgId}, ${projectId}, ${run.id}, ${run.seq}, ${orderedJson(db.sql, event)}, ${now}))
     insert into outbox (org_id, project_id, topic, subject, session_id, created_at)
     values (${orgId}, ${projectId}, 'run', ${run.id}, ${run.sessionId}, ${now})`;
   hub.wake();

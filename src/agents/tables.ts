@@ -1,5 +1,6 @@
 /** Agent runs and everything that happened in them: a client that lost its stream reads on from here. */
-import { index, integer, json, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { index, integer, json, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { moment } from "../db/column-types.ts";
 import type { SendResult } from "../../schema/agent.ts";
 
@@ -11,6 +12,8 @@ export const runs = pgTable(
     id: text().notNull(),
     sessionId: text("session_id").notNull(),
     message: text().notNull(),
+    /** The caller's name for this one message: a repeat under it reads the same run. */
+    requestKey: text("request_key"),
     status: text().$type<"running" | "done" | "failed">().notNull(),
     model: text().notNull(),
     iterations: integer().notNull().default(0),
@@ -21,7 +24,12 @@ export const runs = pgTable(
     startedAt: moment("started_at").notNull(),
     finishedAt: moment("finished_at"),
   },
-  (table) => [primaryKey({ columns: [table.projectId, table.id] }), index("runs_session").on(table.projectId, table.sessionId)],
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.id] }),
+    index("runs_session").on(table.projectId, table.sessionId),
+    uniqueIndex("runs_request_key").on(table.projectId, table.sessionId, table.requestKey),
+    index("runs_unfinished").on(table.startedAt).where(sql`status = 'running'`),
+  ],
 );
 
 export const runEvents = pgTable(
@@ -31,7 +39,8 @@ export const runEvents = pgTable(
     projectId: text("project_id").notNull(),
     runId: text("run_id").notNull(),
     seq: integer().notNull(),
-    event: jsonb().$type<Record<string, unknown>>().notNull(),
+    /** `json`: a mocked result keeps its keys in their order. */
+    event: json().$type<Record<string, unknown>>().notNull(),
     at: moment("at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.projectId, table.runId, table.seq] })],

@@ -34,6 +34,8 @@ export interface Hub {
   since(filter: ChangeFilter, cursor: string): Promise<Change[]>;
   /** The cursor behind everything that can be read now. */
   head(): Promise<string>;
+  /** Forgets changes from before this moment, the oldest first and a bounded number at a time. Cursors behind them start later. */
+  prune(before: Date): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -56,6 +58,7 @@ const SECOND_LOOK_MS = 20;
 /** The safety net under lost wake-ups. */
 const TICK_MS = 1_000;
 const READ_MAX = 500;
+const PRUNE_MAX = 20_000;
 /** A listener that falls this far behind is ended; it resumes from its cursor. */
 export const LISTENER_QUEUE_MAX = 1_000;
 /** How many rows go to listeners between two turns of the event loop, so that sockets can write. */
@@ -148,6 +151,12 @@ export function createHub({ db, log }: { db: Database; log: Logger }): Hub {
       return (await rowsBehind(transaction, id, filter)).map(toChange);
     },
     head: async () => cursorOf(await head()),
+    prune: async (before) => {
+      await db.sql`
+        delete from outbox where (project_id, id) in (
+          select project_id, id from (select project_id, id, created_at from outbox order by transaction, id limit ${PRUNE_MAX}) as oldest
+          where created_at < ${before})`;
+    },
     start: async () => {
       position = await head();
       const subscription = await db.sql.listen(CHANNEL, heard, heard);

@@ -68,8 +68,10 @@ export async function claim(platform: Platform, wanted: Claim): Promise<Verdict>
 
 const ATTEMPTS_MAX = 5;
 
-function keyOf(written: unknown): string {
-  if (written === undefined) return newIdempotencyKey();
+const keyOf = (written: unknown): string => (written === undefined ? newIdempotencyKey() : checkedKey(written));
+
+/** A key as a caller wrote it; throws idempotency_key_invalid for what is none. */
+export function checkedKey(written: unknown): string {
   if (typeof written !== "string" || !KEY.test(written)) throw new Failure("idempotency_key_invalid", { field: "idempotency_key" });
   return written;
 }
@@ -83,11 +85,11 @@ async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, 
   const won = await db.sql`
     with claimed as (
     insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, provider, rail, connection_id,
-      status, settles, idempotency_key, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
+      status, settles, idempotency_key, key_given, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
       called_at, lease_until)
     values (${principal.orgId}, ${principal.projectId}, ${id}, ${wanted.sessionId}, ${wanted.runId ?? null}, ${wanted.origin},
       ${principal.environment}, ${wanted.toolName}, ${wanted.serverId}, ${target?.provider ?? null}, ${target?.rail ?? null}, ${target?.connectionId ?? null},
-      'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
+      'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${wanted.key !== undefined}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
       ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${db.sql.json(wanted.canonical as never)},
       ${db.sql.json(wanted.routing as never)}, ${db.sql.json(wanted.failoverTrail as never)}, ${wanted.metadata ? db.sql.json(wanted.metadata as never) : null},
       ${now}, ${new Date(now.getTime() + limits.leaseMs)})

@@ -100,9 +100,11 @@ async function attemptOnce(platform: Platform, call: Dispatchable, connection: C
   }
 }
 
-function callContext({ db, clock }: Platform, call: Dispatchable, attempt: number): CallContext {
+function callContext({ db, clock, limits }: Platform, call: Dispatchable, attempt: number): CallContext {
   const notes: Record<string, string> = {};
   return {
+    // Within this time nobody frees the key of a call that is marked, so what is sent by then is not sent again.
+    sendBefore: new Date(clock.now().getTime() + limits.leaseMs + limits.notFoundBelievedAfterMs / 2),
     reference: call.reference, toolCallId: call.id, clock, signal: undefined, acted: false, notes,
     note: async (more) => {
       Object.assign(notes, more);
@@ -147,8 +149,8 @@ function declined(provider: string, answer: Extract<Outcome<unknown>, { outcome:
 /** Of a provider's own sentence, this much is kept. */
 const REFUSAL_CHARS_MAX = 500;
 
-/** A provider's sentence as a row can keep it: PostgreSQL takes neither NUL nor half a character. */
-const readable = (text: string): string => text.slice(0, REFUSAL_CHARS_MAX).replace(/[\s\p{Cc}\p{Surrogate}]+/gu, " ").trim();
+/** A provider's sentence as a row can keep it (PostgreSQL takes neither NUL nor half a character) and ours can end. */
+const readable = (text: string): string => text.slice(0, REFUSAL_CHARS_MAX).replace(/[\s\p{Cc}\p{Surrogate}]+/gu, " ").trim().replace(/\.+$/, "");
 
 /** Nothing was done, and the caller is told to repeat the call: the key must then be free for it. */
 const mayBeRepeated = ({ outcome, failure }: Exclude<Attempt, { outcome: "accepted" }>): boolean =>

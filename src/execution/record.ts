@@ -62,7 +62,10 @@ export async function recordAccepted(
     await post(tx, call, labelBought({ toolCallId: call.id, provider, money: answer.cost, occurredAt: now }), now);
 }
 
-/** The call ended without effect. One whose request never left gives its key and intent back, so that a repeat may try again. */
+/**
+ * The call ended without effect, so it stands for no intent any more: an agent may correct it and ask again. One whose request never
+ * left gives its key back, too, so that a repeat may try again.
+ */
 export async function recordEnded(
   tx: TransactionSql,
   call: RecordedCall,
@@ -72,7 +75,7 @@ export async function recordEnded(
   await tx`
     update tool_calls set status = 'error', error_code = ${failure.code}, error = ${tx.json(storedError(failure) as never)},
       provider_ref = coalesce(provider_ref, ${ref ?? null}), finished_at = ${now}, duration_ms = ${now.getTime() - call.calledAt.getTime()},
-      idempotency_key = case when ${gaveBack} then null else idempotency_key end, intent = case when ${gaveBack} then null else intent end,
+      idempotency_key = case when ${gaveBack} then null else idempotency_key end, intent = null,
       state = case when settles = 'payment' then 'failed' else state end, lease_until = null
     where project_id = ${call.projectId} and id = ${call.id}`;
 }

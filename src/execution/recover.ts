@@ -1,7 +1,7 @@
 /**
  * Calls whose process died under them. A claim says who works on a call until when, and a process renews its own; a lease
- * that ran out is taken over by whoever finds it. Without a dispatch mark nothing has left, so the call is sent now, once; with
- * one it may have left, so it is unknown and is looked up.
+ * that ran out is taken over by whoever finds it. Without a dispatch mark nothing has left, so a call with a key of its caller's
+ * is sent now, once, and any other is given up; with a mark it may have left, so it is unknown and is looked up.
  */
 import { rails } from "../../providers/rails.ts";
 import { Failure } from "../../schema/failures.ts";
@@ -29,6 +29,7 @@ interface Abandoned {
   toolName: string;
   input: JsonObject;
   idempotencyKey: string | null;
+  keyGiven: boolean;
   externalReference: string;
   routing: Candidate[] | null;
   connectionId: string | null;
@@ -47,7 +48,7 @@ export async function recoverAbandoned(platform: Platform): Promise<number> {
     where p.id = t.project_id and (t.project_id, t.id) in (
       select project_id, id from tool_calls
       where status = 'running' and outcome is null and lease_until < ${now} limit ${BATCH_MAX} for update skip locked)
-    returning t.org_id as "orgId", t.project_id as "projectId", t.id, t.tool_name as "toolName", t.input, t.idempotency_key as "idempotencyKey",
+    returning t.org_id as "orgId", t.project_id as "projectId", t.id, t.tool_name as "toolName", t.input, t.idempotency_key as "idempotencyKey", t.key_given as "keyGiven",
       t.external_reference as "externalReference", t.routing, t.connection_id as "connectionId", t.called_at as "calledAt", p.settings,
       exists (select 1 from dispatches d where d.project_id = t.project_id and d.tool_call_id = t.id) as dispatched`;
   await Promise.all(taken.map((call) => recover(platform, call, now)));
@@ -57,8 +58,9 @@ export async function recoverAbandoned(platform: Platform): Promise<number> {
 async function recover(platform: Platform, call: Abandoned, now: Date): Promise<void> {
   platform.log.warn({ toolCallId: call.id, dispatched: call.dispatched }, "taking over a call whose process died");
   if (call.dispatched) return markUnknown(platform, call);
-  if (now.getTime() - call.calledAt.getTime() > RESUME_MAX_AGE_MS) return giveUp(platform, call);
-  const target = targetOf(platform, call);
+  // Whoever asked without a key cannot find this call again, and asks anew: sending it too would be sending it twice.
+  const isAwaited = call.keyGiven && now.getTime() - call.calledAt.getTime() <= RESUME_MAX_AGE_MS;
+  const target = isAwaited ? targetOf(platform, call) : undefined;
   if (!target) return giveUp(platform, call);
   await dispatch(platform, {
     orgId: call.orgId, projectId: call.projectId, id: call.id, reference: call.externalReference,

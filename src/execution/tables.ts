@@ -1,6 +1,6 @@
 /** Tool calls, and the dispatches they made. */
 import { sql } from "drizzle-orm";
-import { bigint, index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, boolean, index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { moment } from "../db/column-types.ts";
 import type { DispatchOutcome, SettlementKind, SettlementState } from "../../schema/settlement.ts";
 import type { Environment, Origin } from "../../schema/tool-calls.ts";
@@ -28,6 +28,8 @@ export const toolCalls = pgTable(
     state: text().$type<SettlementState>(),
     /** The caller's name for this effect, or ours: unique in the project for ever. */
     idempotencyKey: text("idempotency_key"),
+    /** Whether the key is the caller's own: only then can whoever asked find this call again. */
+    keyGiven: boolean("key_given").notNull().default(false),
     /** UUID v4 that went to the provider; the same as the key when that is a UUID. */
     externalReference: text("external_reference"),
     /** SHA-256 of what the call means; a repeat under the key must mean the same. */

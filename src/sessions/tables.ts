@@ -1,4 +1,5 @@
 /** Sessions, and how far each declared mock of a session has been used. */
+import { sql } from "drizzle-orm";
 import { index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { moment } from "../db/column-types.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
@@ -25,7 +26,7 @@ export const sessions = pgTable(
   (table) => [
     primaryKey({ columns: [table.projectId, table.id] }),
     uniqueIndex("sessions_id").on(table.id),
-    index("sessions_idle").on(table.lastActiveAt),
+    index("sessions_idle").on(table.lastActiveAt).where(sql`status = 'active'`),
   ],
 );
 

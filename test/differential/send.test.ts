@@ -54,6 +54,21 @@ const offline: Case[] = [
     failure: { code: "anthropic_not_configured", retry: "ask_human", http: 503 },
   },
   {
+    title: "a key in the header that is none is refused",
+    call: async (scene) => ({ idempotencyKey: "k".repeat(256), input: { session_id: await scene.session(), message: "hello" } }),
+    failure: { code: "idempotency_key_invalid", field: "idempotency_key", retry: "never", http: 400 },
+  },
+  {
+    title: "a key in the header that names another message is refused",
+    call: async (scene) => {
+      const session_id = await scene.session();
+      const caller = scene.app.context({ credential: scene.key, idempotencyKey: "message-1" });
+      await scene.app.door.call("sessions.send", { session_id, message: "hello" }, caller);
+      return { idempotencyKey: "message-1", input: { session_id, message: "hello again" } };
+    },
+    failure: { code: "idempotency_conflict", field: "idempotency_key", retry: "never", http: 422 },
+  },
+  {
     title: "an empty message is refused",
     call: saying(""),
     failure: {

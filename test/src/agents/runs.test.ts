@@ -66,6 +66,17 @@ test.each(["run_00000000000000000000000000.1", "nonsense", ""])("a cursor that i
   await expect(app.door.subscribe("sessions.sendStream", { session_id, message: "x", after: after || "x" }, app.context())).rejects.toMatchObject({ code: "cursor_invalid" });
 });
 
+test("a message sent again under its key reads the first run, and charges once", async () => {
+  const session_id = await app.session();
+  const before = app.twins!.requests("asaas").filter(({ method, path }) => method === "POST" && path === "/v3/payments").length;
+  const send = () => app.call("sessions.send", { session_id, message: "Charge R$ 41,00 via Pix to Maria Silva, CPF 111.444.777-35" }, { idempotencyKey: "message-41" });
+  const [first, again] = await Promise.all([send(), send()]);
+  expect(again).toEqual(first);
+  expect(await send()).toEqual(first);
+  expect(app.twins!.requests("asaas").filter(({ method, path }) => method === "POST" && path === "/v3/payments")).toHaveLength(before + 1);
+  await expect(app.call("sessions.send", { session_id, message: "Charge R$ 42,00" }, { idempotencyKey: "message-41" })).rejects.toMatchObject({ code: "idempotency_conflict", http: 422 });
+});
+
 test("a message the planner cannot read is answered plainly, by something that says what it is", async () => {
   const result = await app.call("sessions.send", { session_id: await app.session(), message: "hello" });
   expect(result.tool_calls).toEqual([]);

@@ -90,6 +90,13 @@ test("a listener that never reads is let go instead of filling memory", async ()
   expect(read).toBe(LISTENER_QUEUE_MAX + 1);
 });
 
+test("old changes are forgotten, and the rest is read as before", async () => {
+  const at = (day: number) => new Date(`2026-11-0${day}T12:00:00.000Z`);
+  for (const day of [1, 2, 3]) await here.record(db.sql, { ...change(`day_${day}`, "prj_8"), at: at(day) });
+  await here.prune(at(3));
+  expect((await here.since({ projectId: "prj_8" }, "0.0")).map(({ subject }) => subject)).toEqual(["day_3"]);
+});
+
 test("an aborted listener ends", async () => {
   const gone = new AbortController();
   const heard = here.listen({ projectId: "prj_7" }, gone.signal);

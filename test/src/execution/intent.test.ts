@@ -109,10 +109,13 @@ test("a charge that never left may be tried again by its run", async () => {
   expect(await run("codespar_charge", mariaCharge)).toMatchObject({ success: true, outcome: "accepted" });
 });
 
-test("a declined charge stays declined for its run", async () => {
+test("a declined charge stands for no intent: the agent may correct it and ask again in the same run", async () => {
   const run = newRun();
   const first = await run("codespar_charge", { ...mariaCharge, amount: 10_013 });
   const before = sent();
-  expect(await run("codespar_charge", { ...mariaCharge, amount: 10_013, description: "Trying again" })).toEqual({ ...first, replayed: true });
-  expect(sent()).toBe(before);
+  const again = await run("codespar_charge", { ...mariaCharge, amount: 10_013, due_date: "2026-12-24" });
+  expect(again).toMatchObject({ success: false, code: "provider_declined" });
+  expect(again.tool_call_id).not.toBe(first.tool_call_id);
+  expect(again.replayed).toBeUndefined();
+  expect(sent()).toBe(before + 1);
 });
