@@ -22,8 +22,8 @@ import { sessionTools } from "../sessions/tools.ts";
 
 /** A run that has gone on for this long past its time has lost its process: the tool at work when the time is up takes less. */
 const LOST_AFTER_MS = 3 * 60_000;
-/** Strings longer than this (a QR image) tell a model nothing; it reads that they exist. */
-const MODEL_STRING_CHARS_MAX = 2_000;
+/** Strings longer than this (a QR image) tell a model nothing; it reads that they exist. A Pix code has up to 512 characters. */
+const MODEL_STRING_CHARS_MAX = 600;
 
 type Event = Streamed<SendEvent>;
 /** An event before it has its place. */
@@ -50,6 +50,7 @@ export async function attachOrRun(
 interface Run {
   id: string;
   sessionId: string;
+  message: string;
   /** The session's servers: what the agent may call of their own tools. */
   servers: readonly string[];
   caller: Caller;
@@ -65,7 +66,7 @@ async function startRun(platform: Platform, caller: Caller, { session_id: sessio
   const { servers } = await activeSession(platform, principal, sessionId);
   const offline = model.apiKey === undefined && principal.environment === "test";
   const client = await createModelClient({ ...model, offline });
-  const run: Run = { id: newId("run", clock.now()), sessionId, servers, caller, seq: 0 };
+  const run: Run = { id: newId("run", clock.now()), sessionId, message, servers, caller, seq: 0 };
   const started = await db.sql`
     insert into runs (org_id, project_id, id, session_id, message, request_key, status, model, started_at)
     values (${principal.orgId}, ${principal.projectId}, ${run.id}, ${sessionId}, ${message}, ${key}, 'running', ${offline ? "offline" : model.model}, ${clock.now()})
@@ -115,11 +116,18 @@ function toolsOf(platform: Platform, run: Run): AgentTools {
   const { principal } = run.caller;
   return {
     definitions: sessionTools(platform, run.servers).map(({ name, description, input_schema }) => ({ name, description, input_schema: input_schema as object })),
-    run: async ({ id, name, input }) => {
-      const result = await execute(platform, { principal, sessionId: run.sessionId, tool: name, input: input as JsonObject, origin: "agent", runId: run.id });
+    run: async ({ id, name, input: written }) => {
+      const input = withUsersReference(written, run.message);
+      const result = await execute(platform, { principal, sessionId: run.sessionId, tool: name, input, origin: "agent", runId: run.id });
       return { record: recordOf(id, name, input, result), content: contentOf(result), isError: !result.success };
     },
   };
+}
+
+/** An order reference tells two equal charges apart, so only one that the user wrote counts: a model could make up a new one each time. */
+function withUsersReference(input: JsonObject, message: string): JsonObject {
+  const { reference, ...rest } = input;
+  return typeof reference === "string" && message.toLowerCase().includes(reference.trim().toLowerCase()) ? input : rest;
 }
 
 const recordOf = (useId: string, name: string, input: unknown, result: ToolResult): ToolCallRecord => ({
