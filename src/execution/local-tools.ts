@@ -1,5 +1,6 @@
 /** Tools that reach no provider: what is connected, what exists, and what became of an earlier payment. */
 import { rails } from "../../providers/rails.ts";
+import { startConnection } from "../../schema/connections.ts";
 import { Failure } from "../../schema/failures.ts";
 import type { DiscoverRequest, DiscoverResult } from "../../schema/meta-tools/discover.ts";
 import { metaToolList, type MetaToolName } from "../../schema/meta-tools/index.ts";
@@ -21,7 +22,7 @@ export const localTools: { [Name in MetaToolName]?: (request: never) => Answer |
     request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
 };
 
-/** Where an operator manages connections. */
+/** Where an operator will manage connections: the published clients read a deep link here, and no page answers it yet. */
 const dashboardUrl = (platform: Platform, serverId: string): string => `${platform.publicUrl}/dashboard/connections?connect=${serverId}`;
 
 async function payoutStatus(platform: Platform, principal: Principal, { payment_id: id }: PayoutRequest): Promise<object> {
@@ -126,7 +127,12 @@ async function manageConnections(
     ...common,
     initiate: {
       server_id: serverId, display_name: status.display_name, auth_type: status.auth_type, difficulty: status.difficulty, status: status.status, connect_url: url,
-      instructions: provider ? [`Open ${url} and fill in ${fields.map((field) => field.label).join(", ") || "nothing more"}.`] : [`${status.display_name} has no adapter in this server yet.`],
+      instructions: provider
+        ? [
+            `Make a connect link: ${startConnection.route.replace(" ", " /v1")} with server_id ${serverId} and the session's user_id.`,
+            `Its user opens authorize_url and fills in ${fields.map((field) => field.label).join(", ") || "nothing more"}.`,
+          ]
+        : [`${status.display_name} has no adapter in this server yet.`],
       required_secrets: fields.filter((field) => field.secret).map(({ name, hint }) => ({ name, ...(hint && { hint }) })), known_pitfalls: [],
       next_action: provider ? "An operator enters the credentials; they never pass through this tool." : "Choose another server.",
     },

@@ -74,4 +74,6 @@ test("manage_connections lists the sandbox's connections and never asks for a cr
   expect((list.data as { connections: { status: string }[] }).connections.every(({ status }) => status === "connected")).toBe(true);
   const wizard = await app.run("codespar_manage_connections", { action: "initiate", server_id: "persona" });
   expect(wizard.data).toMatchObject({ action: "initiate", current_status: "connected", required_fields: expect.arrayContaining(["inquiry_template_id"]) });
+  const { initiate } = wizard.data as { initiate: { instructions: string[] } };
+  expect(initiate.instructions[0], "names a way that exists").toContain("POST /v1/connect/start with server_id persona");
 });
