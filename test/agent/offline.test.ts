@@ -554,11 +554,15 @@ describe("the wire", () => {
   });
 
   test("ids are new each time, so that a run is never taken for another", async () => {
-    const ids = await Promise.all(
-      [1, 2].map(async () => (await (await post("/v1/messages", body("Track AA123456789BR"))).json()) as any),
-    );
-    expect(ids[0].content[0].id).toMatch(/^toolu_[0-9a-f]{24}$/);
-    expect(ids[0].content[0].id).not.toBe(ids[1].content[0].id);
+    const toolUseId = async (): Promise<string | undefined> => {
+      const answer = await post("/v1/messages", body("Track AA123456789BR"));
+      const { content } = (await answer.json()) as { content: { id?: string }[] };
+      return content[0]?.id;
+    };
+    const [first, second] = await Promise.all([toolUseId(), toolUseId()]);
+    expect(first).toMatch(/^toolu_[0-9a-f]{24}$/);
+    expect(second).toMatch(/^toolu_[0-9a-f]{24}$/);
+    expect(first).not.toBe(second);
   });
 
   test("counts tokens as a fourth of the characters", async () => {

@@ -11,6 +11,7 @@ import {
   NotReached, OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type Fetch, type InboundMessage, type LookupSubject,
 } from "../../providers/provider.ts";
+import { networkError } from "../../providers/twin-faults.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { Twin, TwinAccount, TwinWebhook } from "../../providers/twin.ts";
 import { cryptoPay, type CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
@@ -324,9 +325,6 @@ describe("refusals", () => {
 });
 
 describe("silence", () => {
-  const networkError = (code: string): Error =>
-    new TypeError("fetch failed", { cause: Object.assign(new Error(), { code }) });
-
   test("no answer to the withdrawal is unknown, and a lookup finds it by our reference", async () => {
     const call = newCall();
     const lost: Fetch = async (request) => {

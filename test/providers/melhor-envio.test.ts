@@ -14,6 +14,7 @@ import {
   type Outcome,
   type Provider,
 } from "../../providers/provider.ts";
+import { networkError } from "../../providers/twin-faults.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinWebhook } from "../../providers/twin.ts";
 import { checkDigits } from "../../schema/documents.ts";
@@ -492,7 +493,7 @@ describe("when an answer is lost", () => {
     instead.answer = async (path, apply) => {
       if (!path.endsWith("/checkout")) return undefined;
       await apply();
-      throw Object.assign(new TypeError("fetch failed"), { cause: Object.assign(new Error(), { code: "ECONNRESET" }) });
+      throw networkError("ECONNRESET");
     };
     const call = newCall(clock);
     await expect(label(parcel(), call)).rejects.toBeInstanceOf(OutcomeUnknown);
@@ -553,10 +554,7 @@ describe("when an answer is lost", () => {
   test("a checkout that never left takes nothing, and its order stays unpaid", async () => {
     const { label, instead, clock, balance } = await start();
     instead.answer = (path) => {
-      if (path.endsWith("/checkout"))
-        throw Object.assign(new TypeError("fetch failed"), {
-          cause: Object.assign(new Error(), { code: "ECONNREFUSED" }),
-        });
+      if (path.endsWith("/checkout")) throw networkError("ECONNREFUSED");
       return undefined;
     };
     const call = newCall(clock);

@@ -8,6 +8,7 @@ import {
   NotReached, OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type Fetch, type InboundMessage, type LookupSubject,
 } from "../../providers/provider.ts";
+import { networkError } from "../../providers/twin-faults.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { Twin, TwinAccount, TwinWebhook } from "../../providers/twin.ts";
 import { kyc, type KycRequest } from "../../schema/meta-tools/kyc.ts";
@@ -81,9 +82,6 @@ const isLink = ({ url }: Request): boolean => url.endsWith("/generate-one-time-l
 /** An answer in place of the twin's to requests of one kind. */
 const answering = (isMeant: (request: Request) => boolean, status: number, body: unknown): Fetch => async (request) =>
   isMeant(request) ? Response.json(body, { status }) : toTwin(request);
-
-const networkError = (code: string): Error =>
-  new TypeError("fetch failed", { cause: Object.assign(new Error(), { code }) });
 
 describe("starting an inquiry", () => {
   test("it goes out as JSON:API with the template, our reference and the person, under our key", async () => {

@@ -3,9 +3,8 @@ import { neverLeft } from "../../providers/http.ts";
 import { providerById, providers, twins } from "../../providers/index.ts";
 import { OutcomeUnknown, Rejected, type Provider, type ProviderDefinition } from "../../providers/provider.ts";
 import { rails } from "../../providers/rails.ts";
-import {
-  DELIVERY_ATTEMPTS_MAX, DELIVERY_TIMEOUT_MS, hostTwins, LOG_ENTRIES_MAX, type TwinFault, type TwinHost,
-} from "../../providers/twin-host.ts";
+import type { TwinFault } from "../../providers/twin-faults.ts";
+import { DELIVERY_ATTEMPTS_MAX, DELIVERY_TIMEOUT_MS, hostTwins, LOG_ENTRIES_MAX, type TwinHost } from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinAccount, TwinDefinition } from "../../providers/twin.ts";
 import { examplepay, examplepayTwin } from "../support/example-provider.ts";

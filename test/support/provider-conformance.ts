@@ -11,7 +11,8 @@ import {
   type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent, type ProviderVerb,
   type ProviderVerbs,
 } from "../../providers/provider.ts";
-import { hostTwins, type RequestFaultKind, type TwinFault, type TwinHost } from "../../providers/twin-host.ts";
+import type { RequestFaultKind, TwinFault } from "../../providers/twin-faults.ts";
+import { hostTwins, type TwinHost } from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinAccount, TwinDefinition } from "../../providers/twin.ts";
 import { newId } from "../../schema/ids.ts";

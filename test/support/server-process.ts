@@ -11,7 +11,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { liveFetch } from "../../providers/transport.ts";
-import type { RecordedRequest, RecordedWebhook, TwinFault } from "../../providers/twin-host.ts";
+import type { TwinFault } from "../../providers/twin-faults.ts";
+import type { RecordedRequest, RecordedWebhook } from "../../providers/twin-host.ts";
 
 export const processKey = "csk_test_0123456789abcdefPROCESS";
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
-import type { RequestFaultKind } from "../../../providers/twin-host.ts";
+import type { RequestFaultKind } from "../../../providers/twin-faults.ts";
 import { dispatch } from "../../../src/execution/dispatch.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings, testPrincipal } from "../../support/money.ts";

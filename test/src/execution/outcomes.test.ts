@@ -1,7 +1,7 @@
 /** The four outcomes of a dispatch, and what each promises: silence is never a failure, and nothing is sent twice. */
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import type { RequestFaultKind } from "../../../providers/twin-host.ts";
+import type { RequestFaultKind } from "../../../providers/twin-faults.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { askedOf, expectBalanced, postings, references, supplierPayout } from "../../support/money.ts";
 
@@ -215,7 +215,7 @@ test("a call answered as failed before it left is not sent later", async () => {
   expect(askedOf(app.twins, "/payments")).toHaveLength(sent);
 });
 
-test("a label whose answer was lost is in the books with its price, as any other", async () => {
+test("a label whose answer was lost is in the books with its price, like every other", async () => {
   const label = { action: "label", destination: { postal_code: "01310-100", name: "Maria Silva", line_1: "Avenida Paulista", number: "1000", city: "Sao Paulo", state: "SP" } };
   const usual = await app.run("codespar_ship", label);
   app.twins!.setFault("melhor-envio", { kind: "reset_after", method: "POST", path: "checkout" });

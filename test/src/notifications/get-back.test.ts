@@ -1,7 +1,7 @@
 /** Webhooks that carry an id and nothing else: what became of it, and whose it is, the provider is asked. */
 import { createHmac, randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import type { TwinFault } from "../../../providers/twin-host.ts";
+import type { TwinFault } from "../../../providers/twin-faults.ts";
 import { findConnection, webhookSecrets } from "../../../src/connections/connections.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings, supplierPayout } from "../../support/money.ts";

@@ -1,7 +1,7 @@
 /** What providers tell us, however they tell it: once, twice, late, in another order, never, or not them at all. */
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import type { TwinFault } from "../../../providers/twin-host.ts";
+import type { TwinFault } from "../../../providers/twin-faults.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings, supplierPayout } from "../../support/money.ts";
 

@@ -19,6 +19,11 @@ import type { AppRouter, FailureDetails, RouterOf } from "../../../src/surfaces/
 import { createTrpc, type TrpcOptions, type TrpcSurface } from "../../../src/surfaces/trpc/index.ts";
 import { HandFedStream, scriptedDoor, type Script } from "../../support/scripted-door.ts";
 
+/** The body of a refusal, as far as the tests read it. */
+interface TrpcRefusal {
+  error: { data: { code: string; httpStatus: number; failure: FailureDetails } };
+}
+
 const contextOf = (request: Request): CallerContext => ({
   credential: request.headers.get("authorization")?.replace("Bearer ", ""),
   origin: "direct",
@@ -167,7 +172,7 @@ describe("a failure", () => {
     const { surface } = trpc({ operations: { "keys.whoami": () => { throw make(); } } });
     const response = await fetch(`${await listen(surface)}/keys.whoami`);
     expect(response.status).toBe(status);
-    const { error } = await response.json() as any;
+    const { error } = await response.json() as TrpcRefusal;
     expect(error.data).toMatchObject({ code, httpStatus: status, failure: { code: make().code } });
   });
 
@@ -198,7 +203,7 @@ describe("a failure", () => {
   test("of the protocol has a code of ours too", async () => {
     const url = await listen(trpc({}).surface);
     const failure = async (path: string, init?: RequestInit): Promise<FailureDetails> => {
-      const { error } = await (await fetch(`${url}/${path}`, init)).json() as any;
+      const { error } = await (await fetch(`${url}/${path}`, init)).json() as TrpcRefusal;
       return error.data.failure;
     };
     expect(await failure("nope.nope")).toMatchObject({ code: "route_not_found", httpStatus: 404 });
