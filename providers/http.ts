@@ -16,7 +16,12 @@ export interface RequestSpec {
   /** Appended to the base URL, or absolute (a provider with a second host). */
   path: string;
   query?: Record<string, string | undefined>;
+  /** Sent as JSON. */
   body?: unknown;
+  /** Sent as `application/x-www-form-urlencoded`, in place of `body`; what is undefined is left out. */
+  form?: Record<string, string | undefined>;
+  /** Sent as it stands, in place of `body`: XML. */
+  text?: { type: string; content: string };
   headers?: Record<string, string>;
 }
 
@@ -34,6 +39,8 @@ export interface HttpOptions {
   headers?: Record<string, string>;
   /** Signs each request as it is about to be sent; may add headers. The body is the exact text that goes out. */
   sign?: (request: { method: string; url: URL; body: string }) => Record<string, string>;
+  /** How its answers are written; as `text`, a schema is given the text itself. JSON unless told. */
+  answers?: "json" | "text";
   timeoutMs?: number;
 }
 
@@ -41,7 +48,7 @@ export function httpClient(options: HttpOptions): HttpClient {
   return {
     async ask(spec, answer, call) {
       try {
-        return parse(await exchange(options, prepare(options, spec), call), answer);
+        return parse(options, await exchange(options, prepare(options, spec), call), answer);
       } catch (error) {
         if (error instanceof Rejected && isDefinite(error.status)) throw error;
         throw new Unanswered(`${options.provider}: ${reason(error)}`, { cause: error });
@@ -54,7 +61,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const actedBefore = call.acted;
       call.acted = true;
       try {
-        return parse(await exchange(options, request, call), answer);
+        return parse(options, await exchange(options, request, call), answer);
       } catch (error) {
         const definite = neverLeft(error) || (error instanceof Rejected && isDefinite(error.status));
         if (!definite) throw new OutcomeUnknown(`${options.provider}: ${reason(error)}`, { cause: error });
@@ -100,13 +107,13 @@ interface Answer {
 function prepare(options: HttpOptions, spec: RequestSpec): Request {
   const url = new URL(/^https?:/.test(spec.path) ? spec.path : options.baseUrl + spec.path);
   for (const [name, value] of Object.entries(spec.query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
-  const body = spec.body === undefined ? "" : JSON.stringify(spec.body);
+  const { type, content: body } = contentOf(spec);
   return new Request(url, {
     method: spec.method,
     headers: {
       accept: "application/json",
       "user-agent": "codespar-server",
-      ...(body && { "content-type": "application/json" }),
+      ...(body && { "content-type": type }),
       ...options.headers,
       ...spec.headers,
       ...options.sign?.({ method: spec.method, url, body }),
@@ -116,12 +123,19 @@ function prepare(options: HttpOptions, spec: RequestSpec): Request {
   });
 }
 
+function contentOf({ body, form, text }: RequestSpec): { type: string; content: string } {
+  if (text) return text;
+  if (!form) return { type: "application/json", content: body === undefined ? "" : JSON.stringify(body) };
+  const written = Object.entries(form).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]]));
+  return { type: "application/x-www-form-urlencoded", content: new URLSearchParams(written).toString() };
+}
+
 async function exchange(options: HttpOptions, request: Request, call: CallContext): Promise<Answer> {
   const deadline = deadlineOf(options.timeoutMs ?? REQUEST_TIMEOUT_MS, call.signal);
   try {
     const response = await options.fetch(new Request(request, { signal: deadline.signal }));
     const text = await boundedText(response);
-    if (!response.ok) throw new Rejected(options.provider, response.status, jsonOrText(text));
+    if (!response.ok) throw new Rejected(options.provider, response.status, options.answers === "text" ? text : jsonOrText(text));
     return { status: response.status, text };
   } finally {
     deadline.end();
@@ -144,7 +158,8 @@ function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: Abor
   };
 }
 
-function parse<Schema extends z.ZodType>(answer: Answer, schema: Schema): z.output<Schema> {
+function parse<Schema extends z.ZodType>({ answers }: HttpOptions, answer: Answer, schema: Schema): z.output<Schema> {
+  if (answers === "text") return schema.parse(answer.text);
   const body: unknown = answer.text === "" ? {} : JSON.parse(answer.text);
   return schema.parse(body);
 }

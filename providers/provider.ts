@@ -68,7 +68,7 @@ export interface ProviderDefinition {
   /** The server id of the catalogue: `asaas`. */
   id: string;
   title: string;
-  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity";
+  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity" | "erp";
   country: string;
   authType: AuthType;
   /** Where requests go, by environment; no trailing slash. A provider may have more hosts of its own beside these. */

@@ -19,6 +19,8 @@ export interface Rail {
   priority: number;
   /** Typical time to a final state, for ranking; absent where no source states one. */
   settlesInSeconds?: number;
+  /** Why no live call can be served although the table names it: the provider cannot do this. Test mode simulates it. */
+  refusedLive?: string;
 }
 
 export const rails: readonly Rail[] = [

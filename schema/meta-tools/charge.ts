@@ -12,7 +12,7 @@ export const charge = metaTool({
   shown: {
     amount: AmountArgument.describe("minor units: R$150.00 is 15000"),
     currency: CurrencyCode,
-    method: z.enum(["pix", "boleto", "card", "wallet", "pse", "oxxo", "spei"]),
+    method: z.enum(["pix", "boleto", "card", "wallet", "pse", "oxxo", "spei", "webpay"]),
     description: z.string().max(500).optional().describe("shown to the buyer"),
     buyer: z.object({ ...party, name: z.string().min(1).max(200) }).describe("document required for Pix and boleto"),
     due_date: z.iso.date().optional(),
@@ -32,6 +32,9 @@ export const charge = metaTool({
     pix_copy_paste: z.string().optional(),
     pix_qr_code: z.string().optional().describe("PNG, base64."),
     qr_code_url: z.string().optional(),
+    barcode_line: z.string().optional().describe("Boleto: the digits a payer types, 47 or 48 of them."),
+    oxxo_reference: z.string().optional().describe("What the payer reads out at the OXXO till."),
+    clabe: z.string().optional().describe("SPEI: the account to pay into, 18 digits."),
     checkout_url: z.string().optional(),
     charge_url: z.string().optional(),
     expires_at: z.string().optional(),

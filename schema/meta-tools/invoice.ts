@@ -1,6 +1,6 @@
 /** codespar_invoice: fiscal documents. Sources: seed FAQ (M-086…M-089) and facts C-22, C-24. */
 import { z } from "zod";
-import { AmountUnit, MinorUnits } from "../money.ts";
+import { AmountUnit, MinorUnits, type Currency } from "../money.ts";
 import { AmountArgument, callerArguments, metaTool, party, type JsonObject } from "./meta-tool.ts";
 
 export const invoice = metaTool({
@@ -64,6 +64,10 @@ export const invoice = metaTool({
     reason: z.string().optional(),
   }),
 });
+
+/** The currency each type of document is written in: its country decides. */
+export const invoiceCurrencies = { nfse: "BRL", nfe: "BRL", nfci: "MXN", factura_ar: "ARS" } as const satisfies Record<InvoiceRequest["type"], Currency>;
+
 export type InvoiceRequest = z.output<typeof invoice.input>;
 export type InvoiceResult = z.output<typeof invoice.output>;
 

@@ -12,6 +12,7 @@ const place = z.object({
   number: z.string().max(20).optional(),
   city: z.string().max(100).optional(),
   state: z.string().max(40).optional(),
+  country: z.string().length(2).optional().describe("ISO 3166, BR unless said"),
 });
 
 const parcel = z.object({

@@ -166,7 +166,7 @@ function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKe
   };
 }
 
-async function routeFor(platform: Platform, { projectId, userId }: SessionRow, need: RailNeed): Promise<Route> {
+async function routeFor(platform: Platform, { projectId, userId, environment }: SessionRow, need: RailNeed): Promise<Route> {
   const { db, clock, providers } = platform;
   const known = providers.map((provider) => provider.id);
   const eligible = new Set(rails.filter((rail) => rail.tool === need.tool && rail.method === need.method).map((rail) => rail.provider));
@@ -174,7 +174,7 @@ async function routeFor(platform: Platform, { projectId, userId }: SessionRow, n
     listConnected(platform, projectId, userId),
     degradedProviders({ db, now: clock.now() }, projectId, [...eligible]),
   ]);
-  return chooseRoute(need, { connected: new Map(connections.map((each) => [each.serverId, each.id])), degraded, known });
+  return chooseRoute(need, { connected: new Map(connections.map((each) => [each.serverId, each.id])), degraded, known, environment });
 }
 
 /** Waits, within a bound, for a document the caller expects in the answer. */

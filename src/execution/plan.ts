@@ -4,7 +4,7 @@ import { canonical, fingerprint } from "../../schema/jcs.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
 import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
-import type { InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
+import { invoiceCurrencies, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
 import type { KycRequest } from "../../schema/meta-tools/kyc.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
@@ -59,9 +59,10 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
     const total = (request.items ?? []).reduce((sum, item) => sum + (item.amount ?? 0n), 0n);
     if (total > AMOUNT_MINOR_MAX)
       throw new Failure("invalid_args", { field: "items", problem: `add up to ${total}`, expected: `a total of at most ${AMOUNT_MINOR_MAX} minor units` });
+    const currency = invoiceCurrencies[request.type];
     return {
-      need: { tool: "codespar_invoice", method: request.type, currency: "BRL", provider: request.provider },
-      ...(total > 0n && { money: { amountMinor: total, currency: "BRL" as const } }),
+      need: { tool: "codespar_invoice", method: request.type, currency, provider: request.provider },
+      ...(total > 0n && { money: { amountMinor: total, currency } }),
       settles: "invoice",
       acts: request.action !== "status",
       identity: {
@@ -72,7 +73,7 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
   }) satisfies Planner<InvoiceRequest> as Planner<never>,
 
   codespar_ship: ((request: ShipRequest) => ({
-    need: { tool: "codespar_ship", method: request.action, provider: request.provider },
+    need: { tool: "codespar_ship", method: request.action, country: shipCountry(request), provider: request.provider },
     settles: request.action === "label" ? "shipment" : undefined,
     acts: request.action === "label",
     identity: {
@@ -135,6 +136,10 @@ function payeeIdentity({ recipient, copia_e_cola }: PayoutRequest): string {
   const key = parsePixKey(pixKey);
   return key.ok ? key.value : normal(pixKey);
 }
+
+/** Where a parcel travels, as far as the caller said; a provider that was named knows its country itself. */
+const shipCountry = ({ destination, origin, provider }: ShipRequest): string | undefined =>
+  (destination?.country ?? origin?.country)?.toUpperCase() ?? (provider === undefined ? "BR" : undefined);
 
 const orderReference = (metadata: Record<string, unknown> | undefined): string => {
   const reference = metadata?.["order_id"] ?? metadata?.["reference"];

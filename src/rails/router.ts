@@ -6,6 +6,7 @@ import { rails, type Rail } from "../../providers/rails.ts";
 import { Failure } from "../../schema/failures.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { Currency } from "../../schema/money.ts";
+import type { Environment } from "../../schema/tool-calls.ts";
 
 /** What a call needs of a rail. */
 export interface RailNeed {
@@ -39,6 +40,7 @@ export interface RouterView {
   connected: ReadonlyMap<string, string>;
   degraded: ReadonlySet<string>;
   known: readonly string[];
+  environment: Environment;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface RouterView {
  * throws  rail_unavailable, provider_unknown, provider_not_on_rail, provider_not_connected, no_eligible_providers
  */
 export function chooseRoute(need: RailNeed, view: RouterView): Route {
-  const rows = rowsFor(need);
+  const rows = rowsFor(need, view.environment);
   if (need.provider !== undefined) return forced(need, need.provider, rows, view);
   const connected = rows.filter((row) => view.connected.has(row.provider));
   if (connected.length === 0)
@@ -75,6 +77,7 @@ function forced(need: RailNeed, provider: string, rows: readonly Rail[], view: R
   const rail = rows.find((row) => row.provider === provider);
   if (!rail)
     throw new Failure("provider_not_on_rail", { field: "provider", provider, rail: label(need), providers: rows.map((row) => row.provider) });
+  refuseLive(need, rail, view.environment);
   const connectionId = view.connected.get(provider);
   if (!connectionId) throw new Failure("provider_not_connected", { field: "provider", provider });
   const chosen: Candidate = { provider, rail: rail.id, rank: 0, verdict: "chosen", reason: "named by the caller" };
@@ -82,7 +85,7 @@ function forced(need: RailNeed, provider: string, rows: readonly Rail[], view: R
 }
 
 /** The rows that could serve the need, in the order of the table. */
-function rowsFor(need: RailNeed): readonly Rail[] {
+function rowsFor(need: RailNeed, environment: Environment): readonly Rail[] {
   const ofTool = rails.filter((rail) => rail.tool === need.tool);
   const ofMethod = ofTool.filter((rail) => rail.method === need.method);
   if (ofMethod.length === 0)
@@ -93,7 +96,15 @@ function rowsFor(need: RailNeed): readonly Rail[] {
     throw new Failure("rail_unavailable", {
       rail: label(need), reason: `${need.method} settles in ${list(ofMethod.flatMap((rail) => rail.currencies ?? []))} (${list(ofMethod.map((rail) => rail.country))})`,
     });
-  return fitting.toSorted((a, b) => a.priority - b.priority);
+  const served = fitting.filter((rail) => environment === "test" || rail.refusedLive === undefined || need.provider !== undefined);
+  if (served.length === 0) refuseLive(need, fitting[0]!, environment);
+  return served.toSorted((a, b) => a.priority - b.priority);
+}
+
+/** Throws rail_unavailable for a row that only test mode can serve. */
+function refuseLive(need: RailNeed, rail: Rail, environment: Environment): void {
+  if (environment === "live" && rail.refusedLive !== undefined)
+    throw new Failure("rail_unavailable", { rail: label(need), reason: `${rail.provider} cannot serve it live: ${rail.refusedLive}` });
 }
 
 const label = ({ tool, method, currency }: RailNeed): string => [tool, method, currency].filter(Boolean).join(" ");

@@ -40,6 +40,23 @@ test("a request carries the base URL, the query that is set, the headers and the
   expect(sent!.redirect).toBe("manual");
 });
 
+test("a form is sent as a form, and XML as it stands; an answer in text reaches the schema as text", async () => {
+  const sent: [string | null, string][] = [];
+  const http = client(async (request) => {
+    sent.push([request.headers.get("content-type"), await request.text()]);
+    return new Response("<ok/>", { status: sent.length === 3 ? 422 : 200 });
+  }, { answers: "text" });
+  const form = { amount: "100", note: "é & á", absent: undefined };
+  expect(await http.act({ method: "POST", path: "/form", form }, z.string(), newCall())).toBe("<ok/>");
+  const text = { type: "text/xml; charset=utf-8", content: "<a/>" };
+  await http.act({ method: "POST", path: "/soap", text }, z.string(), newCall());
+  expect(await failure(http.act({ method: "POST", path: "/soap", text }, z.string(), newCall()))).toMatchObject({ status: 422, body: "<ok/>" });
+  expect(sent.slice(0, 2)).toEqual([
+    ["application/x-www-form-urlencoded", "amount=100&note=%C3%A9+%26+%C3%A1"],
+    ["text/xml; charset=utf-8", "<a/>"],
+  ]);
+});
+
 test("an absolute path goes to its own host", async () => {
   let url = "";
   const http = client(async (request) => {

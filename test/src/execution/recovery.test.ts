@@ -160,7 +160,7 @@ async function abandonedClaim(): Promise<{ id: string; key: string }> {
   const { canonical } = prepareArguments(tool, { ...mariaCharge, idempotency_key: key }, principal);
   const connected = new Map((await listConnected(app.platform, principal.projectId)).map((each) => [each.serverId, each.id]));
   const need = { tool: "codespar_charge", method: "pix", currency: "BRL" } as const;
-  const { ranked: [chosen], routing, failoverTrail } = chooseRoute(need, { connected, degraded: new Set(), known: ["asaas"] });
+  const { ranked: [chosen], routing, failoverTrail } = chooseRoute(need, { connected, degraded: new Set(), known: ["asaas"], environment: "test" });
   const verdict = await claim(app.platform, {
     principal, sessionId: await app.session(), runId: undefined, origin: "direct", toolName: "codespar_charge", canonical, metadata: undefined, acts: true, key,
     fingerprint: meaning("codespar_charge", canonical), intent: undefined, settles: "payment", money: { amountMinor: 15_000n, currency: "BRL" },
