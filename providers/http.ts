@@ -1,6 +1,6 @@
 /**
  * The one HTTP client of all adapters. It knows two kinds of request: `ask`, which changes nothing that matters and may be
- * repeated, and `act`, which has the effect and is sent once. What comes back is a parsed body, or one of four
+ * repeated, and `act`, which has the effect and is sent once; `pass` is one of the two, by its method. What comes back is a parsed body, or one of four
  * errors that say how much is known (`provider.ts`).
  */
 import { z } from "zod";
@@ -30,6 +30,18 @@ export interface HttpClient {
   ask<Schema extends z.ZodType>(spec: RequestSpec, answer: Schema, call: CallContext): Promise<z.output<Schema>>;
   /** The request with the effect. Throws Rejected (definite), NotReached (never left) or OutcomeUnknown. */
   act<Schema extends z.ZodType>(spec: RequestSpec, answer: Schema, call: CallContext): Promise<z.output<Schema>>;
+  /**
+   * One request as a caller wrote it, with the connection's credentials and only below its base URL; every status is an
+   * answer. Throws RangeError for a path that leads elsewhere, Unanswered for a GET, NotReached or OutcomeUnknown otherwise.
+   */
+  pass(spec: RequestSpec, call: CallContext): Promise<Reply>;
+}
+
+/** What a provider answered, unread. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
 }
 
 export interface HttpOptions {
@@ -46,31 +58,49 @@ export interface HttpOptions {
 
 export function httpClient(options: HttpOptions): HttpClient {
   return {
-    async ask(spec, answer, call) {
-      try {
-        return parse(options, await exchange(options, prepare(options, spec), call), answer);
-      } catch (error) {
-        if (error instanceof Rejected && isDefinite(error.status)) throw error;
-        throw new Unanswered(`${options.provider}: ${reason(error)}`, { cause: error });
-      }
-    },
-    async act(spec, answer, call) {
-      // What fails up to here (a body that is no JSON, a signature that cannot be made) has sent nothing.
-      const request = prepare(options, spec);
-      if (call.sendBefore && call.clock.now() > call.sendBefore) throw new NotReached(`${options.provider}: too late to send`);
-      const actedBefore = call.acted;
-      call.acted = true;
-      try {
-        return parse(options, await exchange(options, request, call), answer);
-      } catch (error) {
-        const definite = neverLeft(error) || (error instanceof Rejected && isDefinite(error.status));
-        if (!definite) throw new OutcomeUnknown(`${options.provider}: ${reason(error)}`, { cause: error });
-        call.acted = actedBefore;
-        if (error instanceof Rejected) throw error;
-        throw new NotReached(`${options.provider}: ${reason(error)}`, { cause: error });
-      }
+    ask: (spec, answer, call) => askFor(options, prepare(options, spec), call, (reply) => parse(options, accepted(options, reply), answer)),
+    act: (spec, answer, call) => actOnce(options, prepare(options, spec), call, (reply) => parse(options, accepted(options, reply), answer)),
+    pass: async (spec, call) => {
+      const request = prepare(options, confined(options, spec));
+      return spec.method === "GET" ? askFor(options, request, call, (reply) => reply) : actOnce(options, request, call, (reply) => reply);
     },
   };
+}
+
+async function askFor<Read>(options: HttpOptions, request: Request, call: CallContext, read: (reply: Reply) => Read): Promise<Read> {
+  try {
+    return read(await exchange(options, request, call));
+  } catch (error) {
+    if (error instanceof Rejected && isDefinite(error.status)) throw error;
+    throw new Unanswered(`${options.provider}: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** What failed before this (a body that is no JSON, a signature that cannot be made) has sent nothing. */
+async function actOnce<Read>(options: HttpOptions, request: Request, call: CallContext, read: (reply: Reply) => Read): Promise<Read> {
+  if (call.sendBefore && call.clock.now() > call.sendBefore) throw new NotReached(`${options.provider}: too late to send`);
+  const actedBefore = call.acted;
+  call.acted = true;
+  try {
+    return read(await exchange(options, request, call));
+  } catch (error) {
+    const definite = neverLeft(error) || (error instanceof Rejected && isDefinite(error.status));
+    if (!definite) throw new OutcomeUnknown(`${options.provider}: ${reason(error)}`, { cause: error });
+    call.acted = actedBefore;
+    if (error instanceof Rejected) throw error;
+    throw new NotReached(`${options.provider}: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Dot segments are resolved before the look, encoded ones too; and no header of the caller's takes the place of a credential. */
+function confined({ provider, baseUrl, headers: ours = {} }: HttpOptions, spec: RequestSpec): RequestSpec {
+  const base = new URL(baseUrl);
+  const url = new URL(baseUrl + spec.path);
+  const isBelow = spec.path.startsWith("/") && url.origin === base.origin && `${url.pathname}/`.startsWith(`${base.pathname.replace(/\/$/, "")}/`);
+  if (!isBelow) throw new RangeError(`${spec.path} leads away from ${provider}`);
+  const taken = new Set(Object.keys(ours).map((name) => name.toLowerCase()));
+  const headers = Object.entries(spec.headers ?? {}).filter(([name]) => !taken.has(name.toLowerCase()));
+  return { ...spec, headers: Object.fromEntries(headers) };
 }
 
 /** Refusals that promise nothing was done. A 408, a 425 and every 5xx promise nothing, nor does a redirect. */
@@ -97,11 +127,6 @@ const NEVER_LEFT = new Set<unknown>([
 ]);
 /** Codes that an established connection can end with, too: they show that nothing left only while connecting. */
 const NEVER_CONNECTED = new Set<unknown>(["ENETUNREACH", "EHOSTUNREACH"]);
-
-interface Answer {
-  status: number;
-  text: string;
-}
 
 /** The request as it will leave, signature and all. */
 function prepare(options: HttpOptions, spec: RequestSpec): Request {
@@ -130,13 +155,11 @@ function contentOf({ body, form, text }: RequestSpec): { type: string; content: 
   return { type: "application/x-www-form-urlencoded", content: new URLSearchParams(written).toString() };
 }
 
-async function exchange(options: HttpOptions, request: Request, call: CallContext): Promise<Answer> {
+async function exchange(options: HttpOptions, request: Request, call: CallContext): Promise<Reply> {
   const deadline = deadlineOf(options.timeoutMs ?? REQUEST_TIMEOUT_MS, call.signal);
   try {
     const response = await options.fetch(new Request(request, { signal: deadline.signal }));
-    const text = await boundedText(response);
-    if (!response.ok) throw new Rejected(options.provider, response.status, options.answers === "text" ? text : jsonOrText(text));
-    return { status: response.status, text };
+    return { status: response.status, headers: response.headers, text: await boundedText(response) };
   } finally {
     deadline.end();
   }
@@ -158,9 +181,16 @@ function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: Abor
   };
 }
 
-function parse<Schema extends z.ZodType>({ answers }: HttpOptions, answer: Answer, schema: Schema): z.output<Schema> {
-  if (answers === "text") return schema.parse(answer.text);
-  const body: unknown = answer.text === "" ? {} : JSON.parse(answer.text);
+/** Throws Rejected for every status but 2xx. */
+function accepted({ provider, answers }: HttpOptions, reply: Reply): Reply {
+  const { status, text } = reply;
+  if (status < 200 || status > 299) throw new Rejected(provider, status, answers === "text" ? text : jsonOrText(text));
+  return reply;
+}
+
+function parse<Schema extends z.ZodType>({ answers }: HttpOptions, { text }: Reply, schema: Schema): z.output<Schema> {
+  if (answers === "text") return schema.parse(text);
+  const body: unknown = text === "" ? {} : JSON.parse(text);
   return schema.parse(body);
 }
 

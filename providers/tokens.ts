@@ -3,7 +3,7 @@
  * process until shortly before they end, and fetched again when the provider refuses one early.
  */
 import { createHash } from "node:crypto";
-import type { HttpClient } from "./http.ts";
+import type { HttpClient, RequestSpec } from "./http.ts";
 import { Rejected, type CallContext, type ConnectionConfig } from "./provider.ts";
 
 /** A token this close to its end is not used any more: a request must not outlive it. */
@@ -37,16 +37,21 @@ export function withBearer(
   grant: (call: CallContext) => Promise<Granted>,
 ): HttpClient {
   const key = createHash("sha256").update(JSON.stringify([account.provider, account.baseUrl, account.credentials])).digest("hex");
+  const authorized = async (spec: RequestSpec, call: CallContext) =>
+    ({ ...spec, headers: { ...spec.headers, authorization: `Bearer ${await tokenOf(key, call, grant)}` } });
   const send = (verb: "ask" | "act"): HttpClient["ask"] => async (spec, answer, call) => {
-    const authorized = async () => ({ ...spec, headers: { ...spec.headers, authorization: `Bearer ${await tokenOf(key, call, grant)}` } });
     try {
-      return await http[verb](await authorized(), answer, call);
+      return await http[verb](await authorized(spec, call), answer, call);
     } catch (error) {
       if (!(error instanceof Rejected) || error.status !== 401 || !kept.delete(key)) throw error;
-      return http[verb](await authorized(), answer, call);
+      return http[verb](await authorized(spec, call), answer, call);
     }
   };
-  return { ask: send("ask"), act: send("act") };
+  const pass: HttpClient["pass"] = async (spec, call) => {
+    const reply = await http.pass(await authorized(spec, call), call);
+    return reply.status === 401 && kept.delete(key) ? http.pass(await authorized(spec, call), call) : reply;
+  };
+  return { ask: send("ask"), act: send("act"), pass };
 }
 
 /** Callers that come while a token is being fetched wait for the same one. */

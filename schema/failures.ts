@@ -158,6 +158,14 @@ export const failures = {
   connection_not_found: { http: 404, retry: "never", say: (at: At & { connectionId: string }) =>
     `There is no connection ${at.connectionId} here.` },
 
+  // A caller's own request to a provider
+  server_not_connected: { http: 404, retry: "ask_human", say: (at: At & { server: string }) =>
+    `${at.server} is not connected in this project, so nothing was sent. Connect it, or call codespar_manage_connections for the way.` },
+  proxy_path_refused: { http: 400, retry: "never", say: (at: At & { server: string }) =>
+    `The path leads away from ${at.server}; nothing was sent. Give a path below the provider's own address.` },
+  provider_answer_lost: { http: 502, retry: "same_key", say: (at: At & { provider: string; toolCallId: string }) =>
+    `${at.provider} may have done what was asked in ${at.toolCallId}, but no answer could be read. Look there before asking again.` },
+
   // Us
   shutting_down: { http: 503, retry: "same_key", say: (_at: At) => "The server is stopping. Repeat the call in a moment." },
   internal: { http: 500, retry: "same_key", say: (_at: At) =>

@@ -8,6 +8,7 @@ import { createApiKey, listApiKeys, revokeApiKey, rotateApiKey, whoami } from ".
 import { listLedgerTransactions, trialBalance } from "./ledger.ts";
 import { sessionLogs, watchLogs } from "./logs.ts";
 import { createProject, getProject, listProjects, updateProject } from "./projects.ts";
+import { proxyExecute } from "./proxy.ts";
 import { listRails } from "./rails.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import { paymentStatus, verificationStatus, watchPayment, watchVerification } from "./settlement.ts";
@@ -28,6 +29,7 @@ export const operations = {
   "tools.list": listTools,
   "tools.get": getTool,
   "tools.execute": execute,
+  "tools.proxy": proxyExecute,
   "toolCalls.get": getToolCall,
   "toolCalls.list": listToolCalls,
   "payments.status": paymentStatus,

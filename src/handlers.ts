@@ -10,6 +10,7 @@ import {
 } from "./connections/manage.ts";
 import { execute } from "./execution/execute.ts";
 import { sessionLogs, watchLogs } from "./execution/logs.ts";
+import { proxyExecute } from "./execution/proxy.ts";
 import { findToolCall, listToolCalls, toToolCall } from "./execution/rows.ts";
 import { watchToolCalls } from "./execution/watch.ts";
 import { listLedgerTransactions, trialBalance } from "./ledger/read.ts";
@@ -36,6 +37,7 @@ export const handlers: { [Name in OperationName]: Handler<Name> } = {
   "tools.get": async (platform, { principal }, { tool }) => getTool(platform, tool, principal.settings.chargeAmountUnit),
   "tools.execute": (platform, { principal, origin, headerKey, signal }, { session_id: sessionId, tool, input }) =>
     execute(platform, { principal, sessionId, tool, input, origin, headerKey, signal }),
+  "tools.proxy": (platform, caller, input) => proxyExecute(platform, caller, input),
   "toolCalls.get": async (platform, { principal }, { tool_call_id }) => toToolCall(await findToolCall(platform, principal.projectId, tool_call_id)),
   "toolCalls.list": (platform, { principal }, input) => listToolCalls(platform, principal, input),
   "payments.status": (platform, { principal }, { tool_call_id }) => paymentStatus(platform, principal, tool_call_id),

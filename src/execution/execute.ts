@@ -94,7 +94,8 @@ function projectOf({ principal: { environment, settings }, origin }: ExecuteRequ
   return { environment, settings: { ...settings, chargeAmountUnit: "minor" }, shownOnly: true };
 }
 
-interface Prepared {
+/** A call as it is claimed and dispatched. */
+export interface Prepared {
   name: string;
   serverId: string;
   canonical: JsonObject;
@@ -105,6 +106,14 @@ interface Prepared {
   failoverTrail: readonly Candidate[];
 }
 
+/** What a session's `servers` bound: the agent and MCP always, a key's holder where the project says so (C-56). Throws tool_not_in_session. */
+export function refuseOutsideSession(
+  { origin, principal }: Pick<ExecuteRequest, "origin" | "principal">, { servers }: Pick<SessionRow, "servers">, tool: string, serverId: string,
+): void {
+  const isBound = origin !== "direct" || principal.settings.strictServers === true;
+  if (isBound && !servers.includes(serverId)) throw new Failure("tool_not_in_session", { tool, servers });
+}
+
 /** A provider's own tool: its arguments are its own, its route is its name. */
 async function prepareNative(
   platform: Platform,
@@ -112,8 +121,7 @@ async function prepareNative(
   session: SessionRow,
   { name, server, tool }: Extract<ResolvedTool, { kind: "native" }>,
 ): Promise<Prepared> {
-  const isBound = origin !== "direct" || principal.settings.strictServers === true;
-  if (isBound && !session.servers.includes(server.id)) throw new Failure("tool_not_in_session", { tool: name, servers: session.servers });
+  refuseOutsideSession({ origin, principal }, session, name, server.id);
   const { idempotency_key: _key, ...written } = input;
   const parsed = tool.input.safeParse(written);
   if (!parsed.success) throw argumentFailure(parsed.error.issues[0]!, written);
@@ -128,7 +136,8 @@ async function prepareNative(
   };
 }
 
-async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: AnsweredRow; replayed?: boolean }> {
+/** Throws what `claim` throws; past the claim, whatever happens is in the row. */
+export async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: AnsweredRow; replayed?: boolean }> {
   const { orgId, projectId, settings } = request.principal;
   const verdict = await claim(platform, claimOf(request, prepared));
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };

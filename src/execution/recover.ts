@@ -14,6 +14,7 @@ import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { lockCall } from "../settlement/settle.ts";
 import { dispatch, type Target } from "./dispatch.ts";
 import { performNative, performVerb } from "./perform.ts";
+import { proxyPerformer } from "./proxy.ts";
 import { recordEnded } from "./record.ts";
 import { canonicalName, resolveTool } from "./resolve.ts";
 
@@ -73,6 +74,8 @@ function targetOf(platform: Platform, { toolName, input, routing, connectionId }
   const chosen = routing?.find((candidate) => candidate.verdict === "chosen");
   if (!chosen || !connectionId) return undefined;
   const to = { provider: chosen.provider, rail: chosen.rail, connectionId };
+  const proxied = proxyPerformer(platform, toolName, input);
+  if (proxied) return { ...to, perform: proxied };
   const resolved = resolveTool(platform, canonicalName(toolName));
   if (resolved.kind === "native") {
     const { idempotency_key: _key, ...args } = input;

@@ -1,6 +1,6 @@
 /** Tool calls as their readers see them: the row as a `ToolCall`, and as the answer of the call that made it. */
 import { and, desc, eq, gte, lt } from "drizzle-orm";
-import { Failure, type Retry } from "../../schema/failures.ts";
+import { Failure, type FailureCode, type Retry } from "../../schema/failures.ts";
 import { idPattern } from "../../schema/ids.ts";
 import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { Domain } from "../../schema/operation.ts";
@@ -74,6 +74,13 @@ export function toToolResult(row: AnsweredRow, replayed = false): ToolResult {
   }
   const data = row.status === "running" ? uncertain(row) : row.output;
   return { success: true, data, error: null, ...(row.serverId === MOCKED ? {} : mirrored(data)), ...envelope };
+}
+
+/** The failure that a call ended in, in the words that were written down then. */
+export function failureOf({ error }: Pick<AnsweredRow, "error">): Failure {
+  const { code = "internal", message, field, expected } = error ?? {};
+  const failure = new Failure(code as FailureCode, { ...(field !== undefined && { field }), ...(expected !== undefined && { expected }) } as never);
+  return message === undefined ? failure : Object.assign(failure, { message });
 }
 
 /** The server id of a mocked call: its payload is the caller's own and is never touched. */

@@ -86,7 +86,7 @@ const arguments_: Case[] = [
     title: "a method that is none",
     call: charging({ method: "barter" }),
     refusal: {
-      code: "invalid_args", field: "method", expected: "expected one of pix, boleto, card, wallet, pse, oxxo, spei", retry: "never",
+      code: "invalid_args", field: "method", expected: "expected one of pix, boleto, card, wallet, pse, oxxo, spei, webpay", retry: "never",
     },
   },
   {

@@ -80,7 +80,7 @@ for (const [, tenant] of strangers) rowsBefore.set(tenant, await rowsOfTenant(te
 /** What an operation may require beside the place under test. */
 const mine: Json = {
   ...own, server_id: "asaas", tool: "codespar_discover", input: { use_case: "ship" }, message: "hello", name: "Mine",
-  connection_metadata: {}, secret: "secret",
+  connection_metadata: {}, secret: "secret", server: "asaas", endpoint: "/customers", method: "GET",
 };
 
 /** The asker's own input, of what an operation requires. */

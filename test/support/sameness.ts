@@ -12,7 +12,7 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   ["pix", /000201[0-9]{2}.+?\*{3}6304[0-9A-F]{4}/],
   ["png", /iVBORw0KGgo[A-Za-z0-9+/=]+/],
   ["event", /\bevt_(?:[0-9a-f]{32}&\d+|[A-Za-z0-9]{24}\b)/],
-  ["id", /\b(?:org|prj|key|ses|run|tc|ca|lnk|ntf|ltx|req)_[0-9A-Za-z]{16,26}/],
+  ["id", /\b(?:org|prj|key|ses|run|tc|ca|lnk|ntf|ltx|px|req)_[0-9A-Za-z]{16,26}/],
   ["key", /\bcs?sk_(?:test|live|internal)_[A-Za-z0-9]{4,32}\b/],
   ["link_token", /\blnk_[A-Za-z0-9]{16,}\b/],
   ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
