@@ -47,7 +47,11 @@ export const proxyCases: Cases = {
       call: proxied(),
       answer: { status: 200, data: { object: "customer", name: "Ana" }, headers: { "content-type": "application/json" } },
     },
-    { title: "answers with what the provider refused", call: proxied({ endpoint: "/payments/pay_none", method: "GET", body: undefined }), answer: { status: 404 } },
+    {
+      title: "answers with what the provider refused",
+      call: async (scene) => ({ input: { session_id: await scene.session(), server: "asaas", endpoint: "/payments/pay_none", method: "GET" } }),
+      answer: { status: 404 },
+    },
     { title: "runs one request under one key", call: under("proxy-1"), answer: { status: 200, replayed: true } },
     { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE, ...request } }), failure: noSession },
     {
