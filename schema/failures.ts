@@ -158,6 +158,34 @@ export const failures = {
   connection_not_found: { http: 404, retry: "never", say: (at: At & { connectionId: string }) =>
     `There is no connection ${at.connectionId} here.` },
 
+  // Governed money
+  consent_not_found: { http: 404, retry: "never", say: (_at: At) => "There is no consent under this token. Ask for a new one." },
+  consent_already_resolved: { http: 409, retry: "never", say: (at: At & { mandateId: string }) =>
+    `This consent was given before; it made ${at.mandateId}.` },
+  consent_expired: { http: 410, retry: "never", say: (_at: At) => "This consent was not given in time. Ask for a new one." },
+  did_not_found: { http: 404, retry: "never", say: (at: At & { did: string }) => `This server publishes no document for ${at.did}.` },
+  mandate_not_found: { http: 404, retry: "never", say: (at: At & { mandateId: string }) => `There is no mandate ${at.mandateId} in this project.` },
+  mandate_transition_invalid: { http: 409, retry: "never", say: (at: At & { mandateId: string; status: string; wanted: string }) =>
+    `Mandate ${at.mandateId} is ${at.status}, so it cannot become ${at.wanted}.` },
+  mandate_not_active: { http: 403, retry: "never", say: (at: At & { mandateId: string; status: string }) =>
+    `Mandate ${at.mandateId} is ${at.status}; nothing was sent. Only an active mandate can be spent under.` },
+  mandate_unverified: { http: 403, retry: "never", say: (at: At & { mandateId: string }) =>
+    `The signatures of mandate ${at.mandateId} do not fit what it says; nothing was sent. Ask its consumer for a new one.` },
+  agent_not_mandated: { http: 403, retry: "never", say: (at: At & { mandateId: string; agentId: string }) =>
+    `Mandate ${at.mandateId} is not for agent ${at.agentId}; nothing was sent.` },
+  currency_not_mandated: { http: 403, retry: "never", say: (at: At & { mandateId: string; currency: string; covered: string }) =>
+    `Mandate ${at.mandateId} covers ${at.covered}, not ${at.currency}; nothing was sent.` },
+  payee_not_mandated: { http: 403, retry: "never", say: (at: At & { mandateId: string }) =>
+    `Mandate ${at.mandateId} does not allow this payee; nothing was sent. A person has to consent to a mandate that does.` },
+  per_tx_cap_exceeded: { http: 422, retry: "ask_human", say: (at: At & { mandateId: string; amount: string; cap: string }) =>
+    `${at.amount} is above the ${at.cap} that mandate ${at.mandateId} allows for one payment; nothing was sent.` },
+  total_cap_exceeded: { http: 422, retry: "ask_human", say: (at: At & { mandateId: string; amount: string; left: string; cap: string }) =>
+    `${at.amount} is more than the ${at.left} left of the ${at.cap} that mandate ${at.mandateId} allows in all; nothing was sent.` },
+  periodic_cap_exceeded: { http: 422, retry: "after", say: (at: At & { mandateId: string; amount: string; left: string; cap: string; window: string }) =>
+    `${at.amount} is more than the ${at.left} left of the ${at.cap} that mandate ${at.mandateId} allows a ${at.window}; nothing was sent.` },
+  insufficient_funds: { http: 402, retry: "ask_human", say: (at: At & { consumerId: string; amount: string; available: string }) =>
+    `The wallet of ${at.consumerId} has ${at.available} available, and ${at.amount} was asked for; nothing was sent. Fund it first.` },
+
   // A caller's own request to a provider
   server_not_connected: { http: 404, retry: "ask_human", say: (at: At & { server: string }) =>
     `${at.server} is not connected in this project, so nothing was sent. Connect it, or call codespar_manage_connections for the way.` },

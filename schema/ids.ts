@@ -16,6 +16,8 @@ export const idPrefixes = {
   notification: "ntf",
   ledgerTransaction: "ltx",
   request: "req",
+  mandate: "cm",
+  fundingSource: "fs",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;

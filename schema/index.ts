@@ -7,11 +7,15 @@ import {
 import { createApiKey, listApiKeys, revokeApiKey, rotateApiKey, whoami } from "./keys.ts";
 import { listLedgerTransactions, trialBalance } from "./ledger.ts";
 import { sessionLogs, watchLogs } from "./logs.ts";
+import {
+  createConsent, getConsent, getMandate, listMandates, pauseMandate, resumeMandate, revokeMandate, spend, submitConsent,
+} from "./mandates.ts";
 import { createProject, getProject, listProjects, updateProject } from "./projects.ts";
 import { proxyExecute } from "./proxy.ts";
 import { listRails } from "./rails.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions.ts";
 import { paymentStatus, verificationStatus, watchPayment, watchVerification } from "./settlement.ts";
+import { getWallet, transferWallet } from "./wallets.ts";
 import { execute, getToolCall, listToolCalls, watchToolCalls } from "./tool-calls.ts";
 
 export const operations = {
@@ -43,6 +47,17 @@ export const operations = {
   "rails.list": listRails,
   "ledger.trialBalance": trialBalance,
   "ledger.transactions": listLedgerTransactions,
+  "consents.create": createConsent,
+  "consents.get": getConsent,
+  "consents.submit": submitConsent,
+  "mandates.list": listMandates,
+  "mandates.get": getMandate,
+  "mandates.pause": pauseMandate,
+  "mandates.resume": resumeMandate,
+  "mandates.revoke": revokeMandate,
+  "mandates.spend": spend,
+  "wallets.get": getWallet,
+  "wallets.transfer": transferWallet,
   "keys.whoami": whoami,
   "keys.create": createApiKey,
   "keys.list": listApiKeys,

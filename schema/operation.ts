@@ -26,6 +26,13 @@ export const scopes = [
   "keys:write",
   "projects:read",
   "projects:write",
+  "consents:read",
+  "consents:write",
+  "mandates:read",
+  "mandates:write",
+  "mandates:spend",
+  "wallets:read",
+  "wallets:write",
 ] as const;
 
 /** What a key must be allowed for an operation; `none` is for every key. */

@@ -14,12 +14,16 @@ import { proxyExecute } from "./execution/proxy.ts";
 import { findToolCall, listToolCalls, toToolCall } from "./execution/rows.ts";
 import { watchToolCalls } from "./execution/watch.ts";
 import { listLedgerTransactions, trialBalance } from "./ledger/read.ts";
+import { createConsent, getConsent, submitConsent } from "./mandates/consents.ts";
+import { changeMandate, getMandate, listMandates } from "./mandates/mandates.ts";
+import { spend } from "./mandates/spend.ts";
 import { railStatuses } from "./rails/health.ts";
 import { getServer, listServers, listServerTools, serverAuthSchema } from "./rails/servers.ts";
 import { getTool, listTools } from "./rails/tools.ts";
 import { sessionConnections } from "./sessions/tools.ts";
 import { closeSession, createSession, getSession, listSessions } from "./sessions/sessions.ts";
 import { paymentStatus, verificationStatus, watchStatus } from "./settlement/status.ts";
+import { getWallet, transferWallet } from "./wallets/wallet.ts";
 
 export const handlers: { [Name in OperationName]: Handler<Name> } = {
   "sessions.create": (platform, { principal }, input) => createSession(platform, principal, input),
@@ -51,6 +55,17 @@ export const handlers: { [Name in OperationName]: Handler<Name> } = {
   "rails.list": async (platform, { principal }, { tool }) => ({ rails: await railStatuses(platform, principal, tool) }),
   "ledger.trialBalance": (platform, { principal }) => trialBalance(platform, principal),
   "ledger.transactions": (platform, { principal }, input) => listLedgerTransactions(platform, principal, input),
+  "consents.create": (platform, { principal }, input) => createConsent(platform, principal, input),
+  "consents.get": (platform, { principal }, input) => getConsent(platform, principal, input),
+  "consents.submit": (platform, { principal }, input) => submitConsent(platform, principal, input),
+  "mandates.list": (platform, { principal }, input) => listMandates(platform, principal, input),
+  "mandates.get": (platform, { principal }, { mandate_id }) => getMandate(platform, principal, mandate_id),
+  "mandates.pause": (platform, { principal }, { mandate_id }) => changeMandate(platform, principal, "pause", mandate_id),
+  "mandates.resume": (platform, { principal }, { mandate_id }) => changeMandate(platform, principal, "resume", mandate_id),
+  "mandates.revoke": (platform, { principal }, { mandate_id }) => changeMandate(platform, principal, "revoke", mandate_id),
+  "mandates.spend": (platform, caller, input) => spend(platform, caller, input),
+  "wallets.get": (platform, { principal }, { consumer_id }) => getWallet(platform, principal, consumer_id),
+  "wallets.transfer": (platform, { principal }, input) => transferWallet(platform, principal, input),
   "keys.whoami": async (_platform, { principal }) => ({
     organization: { id: principal.orgId, name: principal.orgName },
     project: { id: principal.projectId, name: principal.projectName },

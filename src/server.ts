@@ -22,6 +22,8 @@ import { openDatabase, type Database } from "./db/connect.ts";
 import { startEmbeddedPostgres } from "./db/embedded.ts";
 import { migrate, migrationState } from "./db/migrate.ts";
 import type { Door } from "./door.ts";
+import { didDocument } from "./identity/did.ts";
+import { issuerDid } from "./identity/keys.ts";
 import { createHub } from "./events/hub.ts";
 import { createLeases } from "./execution/leases.ts";
 import { recoverAbandoned } from "./execution/recover.ts";
@@ -123,6 +125,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
     trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
+    identities: { issuer: issuerDid(platform), document: (did) => didDocument(platform, did) },
     connectPage: (request, token) => answerConnectPage(platform, request, token),
     ready: () => readiness(db),
   });

@@ -1,7 +1,7 @@
 /** codespar_crypto_pay: stablecoins and tokens in or out. Sources: seed FAQ and facts 3.6; amounts are decimal, in major units. */
 import { z } from "zod";
 import { CurrencyCode } from "../money.ts";
-import { callerArguments, metaTool } from "./meta-tool.ts";
+import { callerArguments, mandateArguments, metaTool } from "./meta-tool.ts";
 
 export const cryptoPay = metaTool({
   name: "codespar_crypto_pay",
@@ -19,8 +19,8 @@ export const cryptoPay = metaTool({
     network: z.enum(["base", "polygon", "ethereum", "solana", "bitcoin"]).optional(),
     description: z.string().max(500).optional(),
   },
-  caller: { ...callerArguments, rail: z.string().max(40).optional(), method: z.string().max(40).optional() },
-  aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"]],
+  caller: { ...callerArguments, ...mandateArguments, rail: z.string().max(40).optional(), method: z.string().max(40).optional() },
+  aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"], ["mandateId", "mandate_id"]],
   reshape: ({ counterparty: _moved, ...args }) =>
     typeof args["amount"] === "number" ? { ...args, amount: String(args["amount"]) } : args,
   output: z.object({

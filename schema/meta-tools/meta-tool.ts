@@ -40,6 +40,12 @@ export const callerArguments = {
   metadata: z.record(z.string(), z.unknown()).optional().describe("Kept on the tool call."),
 };
 
+/** Arguments of a payment made for a consumer. Models never see them either: permission is not theirs to choose. */
+export const mandateArguments = {
+  mandate_id: z.string().max(64).optional().describe("The mandate this payment is made under; it is counted against its caps."),
+  agent_id: z.string().max(128).optional().describe("Who spends; the mandate must be for this agent."),
+};
+
 export function metaTool<
   const Name extends string,
   Shown extends z.ZodRawShape,

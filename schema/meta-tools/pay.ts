@@ -1,7 +1,7 @@
 /** codespar_pay: money sent to a recipient. Sources: seed page "codespar_pay" and facts C-05, C-35. */
 import { z } from "zod";
 import { CurrencyCode, MinorUnits } from "../money.ts";
-import { AmountArgument, callerArguments, isObject, metaTool, type JsonObject } from "./meta-tool.ts";
+import { AmountArgument, callerArguments, isObject, mandateArguments, metaTool, type JsonObject } from "./meta-tool.ts";
 
 export const pay = metaTool({
   name: "codespar_pay",
@@ -28,9 +28,9 @@ export const pay = metaTool({
     description: z.string().max(500).optional(),
     payment_id: z.string().max(128).optional().describe("for status: tool_call_id"),
   },
-  caller: { ...callerArguments, country: z.string().length(2).optional() },
+  caller: { ...callerArguments, ...mandateArguments, country: z.string().length(2).optional() },
   advertisedRequired: ["action"],
-  aliases: [["recipient.key", "recipient.pix_key"]],
+  aliases: [["recipient.key", "recipient.pix_key"], ["mandateId", "mandate_id"]],
   reshape: (args) => recipientAsObject(actionFromShape(args)),
   output: z.object({
     id: z.string(),

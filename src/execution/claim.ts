@@ -8,6 +8,8 @@ import type { Money } from "../../schema/money.ts";
 import type { SettlementKind } from "../../schema/settlement.ts";
 import type { Origin } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
+import { transaction, type Sql, type TransactionSql } from "../db/connect.ts";
+import { takeUse, type MandateClaim } from "../mandates/use.ts";
 import type { Platform } from "../platform.ts";
 import type { Candidate } from "../rails/router.ts";
 import type { Target } from "./dispatch.ts";
@@ -35,6 +37,8 @@ export interface Claim {
   target: Pick<Target, "provider" | "rail" | "connectionId"> | undefined;
   routing: readonly Candidate[];
   failoverTrail: readonly Candidate[];
+  /** Whose permission the money moves under; counted in the transaction of the claim. */
+  mandate?: MandateClaim | undefined;
 }
 
 /** A call that was claimed here: what was written, without another look at its row. */
@@ -53,11 +57,12 @@ export type Verdict = Claimed | { won: false; first: ToolCallRow };
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
-/** Throws idempotency_key_invalid, and idempotency_conflict when the key already names another effect. */
+/** Throws idempotency_key_invalid, idempotency_conflict when the key already names another effect, and what a mandate refuses with. */
 export async function claim(platform: Platform, wanted: Claim): Promise<Verdict> {
   const key = keyOf(wanted.key);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const claimed = await insertClaim(platform, wanted, key);
+    const claimed = wanted.mandate ? await claimUnder(platform, wanted, key, wanted.mandate) : await insertClaim(platform, platform.db.sql, wanted, key);
+    if (claimed) platform.hub.wake();
     if (claimed) return claimed;
     const first = await firstOf(platform, wanted, key);
     if (first) return { won: false, first };
@@ -76,13 +81,21 @@ export function checkedKey(written: unknown): string {
   return written;
 }
 
-async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, key: string): Promise<Claimed | undefined> {
+/** A call that a mandate does not allow is not claimed, and a repeat uses nothing. */
+const claimUnder = (platform: Platform, wanted: Claim, key: string, mandate: MandateClaim): Promise<Claimed | undefined> =>
+  transaction(platform.db, async (tx) => {
+    const claimed = await insertClaim(platform, tx, wanted, key);
+    if (claimed) await takeUse(tx, { ...wanted.principal, toolCallId: claimed.id, money: wanted.money!, at: claimed.calledAt }, mandate);
+    return claimed;
+  });
+
+async function insertClaim({ clock, limits }: Platform, sql: Sql | TransactionSql, wanted: Claim, key: string): Promise<Claimed | undefined> {
   const now = clock.now();
   const id = newId("toolCall", now);
   const reference = UUID.test(key) ? key : newIdempotencyKey();
   const { principal, target } = wanted;
   // The change is announced by the same statement: a watcher sees a call from its claim on, not from its answer.
-  const won = await db.sql`
+  const won = await sql`
     with claimed as (
     insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, provider, rail, connection_id,
       status, settles, idempotency_key, key_given, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
@@ -90,14 +103,13 @@ async function insertClaim({ db, clock, hub, limits }: Platform, wanted: Claim, 
     values (${principal.orgId}, ${principal.projectId}, ${id}, ${wanted.sessionId}, ${wanted.runId ?? null}, ${wanted.origin},
       ${principal.environment}, ${wanted.toolName}, ${wanted.serverId}, ${target?.provider ?? null}, ${target?.rail ?? null}, ${target?.connectionId ?? null},
       'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${wanted.key !== undefined}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
-      ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${db.sql.json(wanted.canonical as never)},
-      ${db.sql.json(wanted.routing as never)}, ${db.sql.json(wanted.failoverTrail as never)}, ${wanted.metadata ? db.sql.json(wanted.metadata as never) : null},
+      ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${sql.json(wanted.canonical as never)},
+      ${sql.json(wanted.routing as never)}, ${sql.json(wanted.failoverTrail as never)}, ${wanted.metadata ? sql.json(wanted.metadata as never) : null},
       ${now}, ${new Date(now.getTime() + limits.leaseMs)})
     on conflict do nothing returning org_id, project_id, id, session_id)
     insert into outbox (org_id, project_id, topic, subject, session_id, data, created_at)
     select org_id, project_id, 'tool_call', id, session_id, '{"status":"running"}', ${now} from claimed returning subject`;
   if (won.length === 0) return undefined;
-  hub.wake();
   return { won: true, id, key: wanted.acts ? key : null, reference, calledAt: now };
 }
 

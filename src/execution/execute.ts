@@ -21,6 +21,7 @@ import { activeSession, type SessionRow } from "../sessions/sessions.ts";
 import { argumentFailure, prepareArguments } from "./arguments.ts";
 import { claim, settledFirst, type Claim, type Claimed } from "./claim.ts";
 import { dispatch, type Target } from "./dispatch.ts";
+import { isMandateRefusal } from "../mandates/decide.ts";
 import { localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
@@ -100,7 +101,7 @@ export interface Prepared {
   serverId: string;
   canonical: JsonObject;
   fingerprint: string;
-  plan: Pick<Plan, "money" | "settles" | "acts" | "identity">;
+  plan: Pick<Plan, "money" | "settles" | "acts" | "identity" | "mandate">;
   targets: readonly Target[];
   routing: readonly Candidate[];
   failoverTrail: readonly Candidate[];
@@ -168,6 +169,7 @@ function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKe
   return {
     principal, sessionId, runId, origin, toolName, canonical, metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
+    mandate: plan.mandate,
     acts: plan.acts,
     // A key that a model made up protects nothing: only callers name their effects.
     key: headerKey ?? (origin === "agent" ? undefined : written),
@@ -226,6 +228,7 @@ async function writeRefusal(
 function outcomeObject({ code, message, at }: Failure): unknown {
   if (code === "tool_not_mocked") return { code, tool_name: at["tool"], message };
   if (code === "mocks_exhausted") return { code, message };
+  if (isMandateRefusal(code)) return { code: "policy_denied", rule_id: `mandate:${code}`, message };
   return null;
 }
 

@@ -13,6 +13,8 @@ import type { ShipRequest } from "../../schema/meta-tools/ship.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
 import { AMOUNT_MINOR_MAX, currencies, fromDecimal, toDecimal, type Money } from "../../schema/money.ts";
 import type { SettlementKind } from "../../schema/settlement.ts";
+import { readPayee } from "../mandates/payees.ts";
+import type { MandateClaim } from "../mandates/use.ts";
 import type { RailNeed } from "../rails/router.ts";
 
 export interface Plan {
@@ -24,6 +26,8 @@ export interface Plan {
   acts: boolean;
   /** What an agent's repeat is measured against, before the run is added: payee, amount, currency, order reference. */
   identity?: JsonObject;
+  /** The permission that a payment asks for. */
+  mandate?: MandateClaim;
 }
 
 type Planner<Request> = (request: Request) => Plan;
@@ -52,6 +56,7 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
       identity: {
         payee: payeeIdentity(request), amount: String(request.amount), currency: request.currency, reference: orderReference(request.metadata),
       },
+      ...mandateOf(request, request.copia_e_cola ?? request.recipient?.pix_key),
     };
   }) satisfies Planner<PayoutRequest> as Planner<never>,
 
@@ -103,6 +108,7 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
         payee: request.recipient?.wallet_address.toLowerCase() ?? "", direction: request.direction, amount: String(amountMinor),
         currency: request.currency, reference: orderReference(request.metadata),
       },
+      ...mandateOf(request, request.direction === "send" ? request.recipient?.wallet_address : undefined),
     };
   }) satisfies Planner<CryptoRequest> as Planner<never>,
 
@@ -135,6 +141,14 @@ function payeeIdentity({ recipient, copia_e_cola }: PayoutRequest): string {
   if (!pixKey) return partyIdentity(recipient);
   const key = parsePixKey(pixKey);
   return key.ok ? key.value : normal(pixKey);
+}
+
+/** The permission that a payment names. Throws payee_not_mandated for a payee that no mandate can name. */
+function mandateOf({ mandate_id: mandateId, agent_id: agentId }: PayoutRequest | CryptoRequest, payee: string | undefined): Pick<Plan, "mandate"> {
+  if (mandateId === undefined) return {};
+  const read = readPayee(payee ?? "");
+  if (!read.ok) throw new Failure("payee_not_mandated", { field: "recipient", mandateId });
+  return { mandate: { mandateId, agentId, payee: read.payee } };
 }
 
 /** Where a parcel travels, as far as the caller said; a provider that was named knows its country itself. */

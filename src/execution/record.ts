@@ -8,6 +8,7 @@ import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
 import { labelBought } from "../ledger/rules.ts";
 import { orderedJson } from "../json.ts";
+import { releaseUse } from "../mandates/use.ts";
 import type { Platform } from "../platform.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { settle, type LockedCall } from "../settlement/settle.ts";
@@ -78,6 +79,7 @@ export async function recordEnded(
       idempotency_key = case when ${gaveBack} then null else idempotency_key end, intent = null,
       state = case when settles = 'payment' then 'failed' else state end, lease_until = null
     where project_id = ${call.projectId} and id = ${call.id}`;
+  await releaseUse(tx, call, now);
 }
 
 /** A failure as the row keeps it, for every later reader. */

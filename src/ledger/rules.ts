@@ -28,6 +28,11 @@ export const accounts = {
   payouts: "expense:payouts",
   feesOf: (provider: string) => `expense:fees:${provider}`,
   shipping: "expense:shipping",
+  /** What the merchant owes a consumer, and the part of it that is set aside for payments under way. */
+  wallet: (consumerId: string) => `wallet:${consumerId}`,
+  walletHeld: (consumerId: string) => `wallet:${consumerId}:held`,
+  /** What consumers' banks owe for funds drawn from them. */
+  fundingSource: (rail: string) => `source:${rail}`,
 } as const;
 
 interface Movement {
@@ -92,6 +97,58 @@ export function labelBought({ toolCallId, provider, money, occurredAt }: Omit<Mo
     key: `label_bought:${toolCallId}`, toolCallId, occurredAt,
     description: `Label bought through ${provider}`,
     entries: [debit(accounts.shipping, money, money.amountMinor), credit(accounts.atProvider(provider), money, money.amountMinor)],
+  });
+}
+
+interface WalletMovement {
+  toolCallId: string;
+  consumerId: string;
+  money: Money;
+  occurredAt: Date;
+}
+
+/** Funds drawn from a consumer's source into the wallet, as much as a payment lacks. */
+export function walletFunded({ toolCallId, consumerId, money, occurredAt }: WalletMovement, rail: string): Posting {
+  return balanced({
+    key: `wallet_funded:${toolCallId}`, toolCallId, occurredAt, description: `Funds drawn by ${rail}`,
+    entries: [debit(accounts.fundingSource(rail), money, money.amountMinor), credit(accounts.wallet(consumerId), money, money.amountMinor)],
+  });
+}
+
+/** Funds set aside for a payment before it is sent. */
+export function walletHeld({ toolCallId, consumerId, money, occurredAt }: WalletMovement): Posting {
+  return balanced({
+    key: `wallet_held:${toolCallId}`, toolCallId, occurredAt, description: "Funds held for a payment",
+    entries: [debit(accounts.wallet(consumerId), money, money.amountMinor), credit(accounts.walletHeld(consumerId), money, money.amountMinor)],
+  });
+}
+
+/** A payment that did not happen: what was held for it is free again. */
+export function walletReleased({ toolCallId, consumerId, money, occurredAt }: WalletMovement): Posting {
+  return balanced({
+    key: `wallet_released:${toolCallId}`, toolCallId, occurredAt, description: "Held funds released",
+    entries: [debit(accounts.walletHeld(consumerId), money, money.amountMinor), credit(accounts.wallet(consumerId), money, money.amountMinor)],
+  });
+}
+
+/** A consumer's payment settled: the provider paid it out of what it holds for the merchant, and what was held is spent. */
+export function walletSpent({ consumerId, ...movement }: Movement & { consumerId: string }): Posting {
+  const { toolCallId, provider, money, feeMinor, occurredAt } = movement;
+  return balanced({
+    key: `wallet_spent:${toolCallId}`, toolCallId, occurredAt, description: `Wallet payment settled by ${provider}`,
+    entries: [
+      debit(accounts.walletHeld(consumerId), money, money.amountMinor),
+      debit(accounts.feesOf(provider), money, feeMinor),
+      credit(accounts.atProvider(provider), money, money.amountMinor + feeMinor),
+    ],
+  });
+}
+
+/** A settled wallet payment that came back: the money is the consumer's again. */
+export function walletReturned({ toolCallId, provider, consumerId, money, occurredAt }: Omit<Movement, "feeMinor"> & { consumerId: string }, why: Return): Posting {
+  return balanced({
+    key: `wallet_returned:${toolCallId}`, toolCallId, occurredAt, description: `Wallet payment ${why} by ${provider}`,
+    entries: [debit(accounts.atProvider(provider), money, money.amountMinor), credit(accounts.wallet(consumerId), money, money.amountMinor)],
   });
 }
 

@@ -9,7 +9,8 @@ import type { Currency } from "../../schema/money.ts";
 import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, type SettlementState } from "../../schema/settlement.ts";
 import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
-import { chargeReturned, chargeSettled, payoutReturned, payoutSettled, type Posting } from "../ledger/rules.ts";
+import { chargeReturned, chargeSettled, payoutReturned, payoutSettled, walletReturned, walletSpent, type Posting } from "../ledger/rules.ts";
+import { releaseUse, returnUse, spendUse, useOf } from "../mandates/use.ts";
 import { orderedJson, plainJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
 
@@ -69,7 +70,7 @@ export async function settle(platform: Platform, tx: TransactionSql, call: Locke
       settled_at = case when ${settled} then least(settled_at, ${observation.occurredAt ?? now}) else settled_at end,
       output = ${output ? orderedJson(tx, output) : null}
     where project_id = ${call.projectId} and id = ${call.id}`;
-  for (const posting of await postingsFor(tx, call, new Set(states.map((row) => row.state)))) await post(tx, call, posting, now);
+  await postMovements(tx, call, new Set(states.map((row) => row.state)), now);
   await hub.record(tx, {
     orgId: call.orgId, projectId: call.projectId, topic: "tool_call", subject: call.id, sessionId: call.sessionId, data: { state: folded }, at: now,
   });
@@ -119,25 +120,35 @@ interface FinalEvent {
   occurredAt: Date;
 }
 
-/** The postings that a set of states calls for. Each has a key, so that one already made is not made again. */
-async function postingsFor(tx: TransactionSql, call: LockedCall, states: ReadonlySet<SettlementState>): Promise<Posting[]> {
-  if (call.settles !== "payment" || !isMetaTool(call.toolName) || call.amountMinor === null || call.currency === null) return [];
-  if (!states.has("succeeded") && !states.has("refunded")) return [];
+/**
+ * Brings the books, and the mandate and wallet behind a payment, to what a set of states calls for. Each posting has a key, so that
+ * one already made is not made again.
+ */
+async function postMovements(tx: TransactionSql, call: LockedCall, states: ReadonlySet<SettlementState>, now: Date): Promise<void> {
+  if (call.settles !== "payment" || !isMetaTool(call.toolName) || call.amountMinor === null || call.currency === null) return;
+  const hasMoved = states.has("succeeded") || states.has("refunded");
+  if (!hasMoved) return states.has("failed") ? releaseUse(tx, call, now) : undefined;
+  const use = await useOf(tx, call);
+  const [settled, returned] = await movementsOf(tx, call, use);
+  if ((await post(tx, call, settled, now)) && use?.state === "held") await spendUse(tx, call, use, now);
+  if (returned && (await post(tx, call, returned, now)) && use && use.state !== "released") await returnUse(tx, call, use, now);
+}
+
+/** What settled, and what came back after that. A use that was given back already is none: the merchant has paid for it. */
+async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<ReturnType<typeof useOf>>): Promise<[Posting, Posting?]> {
   const finals = await tx<FinalEvent[]>`
     select distinct on (state) state, amount_minor as "amountMinor", fee_minor as "feeMinor", provider, occurred_at as "occurredAt" from settlement_events
     where project_id = ${call.projectId} and tool_call_id = ${call.id} and state in ('succeeded', 'refunded', 'failed') order by state, id`;
   const of = (state: SettlementState) => finals.find((event) => event.state === state);
   const settled = (of("succeeded") ?? of("refunded"))!;
-  const money = { amountMinor: settled.amountMinor ?? call.amountMinor, currency: call.currency };
+  // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
+  const [back, why] = of("refunded") ? ([of("refunded"), "refunded"] as const) : ([of("failed"), "reversed"] as const);
+  const money = { amountMinor: settled.amountMinor ?? call.amountMinor!, currency: call.currency! };
   const movement = (event: FinalEvent) => ({ toolCallId: call.id, provider: event.provider, money, feeMinor: settled.feeMinor ?? 0n, occurredAt: event.occurredAt });
-  const inbound = call.toolName === metaTools.codespar_charge.name;
-  const returned = inbound ? chargeReturned : payoutReturned;
-  const refund = of("refunded");
-  const failure = of("failed");
-  return [
-    (inbound ? chargeSettled : payoutSettled)(movement(settled)),
-    ...(refund ? [returned(movement(refund), "refunded")] : []),
-    // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
-    ...(failure && !refund ? [returned(movement(failure), "reversed")] : []),
-  ];
+  if (use && use.state !== "released") {
+    const { consumerId } = use;
+    return [walletSpent({ ...movement(settled), consumerId }), back && walletReturned({ ...movement(back), consumerId }, why)];
+  }
+  if (call.toolName === metaTools.codespar_charge.name) return [chargeSettled(movement(settled)), back && chargeReturned(movement(back), why)];
+  return [payoutSettled(movement(settled)), back && payoutReturned(movement(back), why)];
 }

@@ -41,6 +41,8 @@ export interface HttpOptions {
   trpc: { fetch(request: Request): Response | Promise<Response> };
   /** The inbound webhook of a connection; the body is as it came. */
   notifications(request: Request, params: { serverId: string; connectionId: string }): Promise<Response>;
+  /** This server's own DID, and the documents of it and its agents; undefined for any other. */
+  identities: { issuer: string; document(did: string): Promise<object | undefined> };
   /** The page behind a connect link. */
   connectPage(request: Request, token: string): Promise<Response>;
   ready(): Promise<{ ok: boolean; checks: Record<string, unknown> }>;
@@ -193,7 +195,7 @@ interface Stop extends StopControllers {
   requested: boolean;
 }
 
-function createRouter({ door, graphql, trpc, notifications, connectPage, ready, clock, log, ...options }: HttpOptions, stop: Stop) {
+function createRouter({ door, graphql, trpc, notifications, identities, connectPage, ready, clock, log, ...options }: HttpOptions, stop: Stop) {
   const { trustedHosts, heartbeatMs } = options;
   const rest = createRest({ door, clock, stopWatches: stop.watches.signal, stopSends: stop.sends.signal, heartbeatMs });
   const mcp = createMcp({ door, log, trustedHosts });
@@ -217,6 +219,8 @@ function createRouter({ door, graphql, trpc, notifications, connectPage, ready, 
     if (isAt(path, "openapi.json") || isAt(path, "v1", "openapi.json")) return page(request, document, JSON_TYPE);
     if (isAt(path, "meta-tools.json") || isAt(path, "v1", "meta-tools.json")) return only(request, ["GET", "HEAD"], () => metaTools(request));
     if (first === "connect" && behind.length === 1) return only(request, ["GET", "HEAD", "POST"], () => connectPage(request, decodeSegment(behind[0]!)));
+    if (isAt(path, ".well-known", "did.json")) return identity(request, identities.issuer);
+    if (path.length === 3 && path[2] === "did.json") return identity(request, [identities.issuer, path[0], path[1]].join(":"));
     if (first !== "v1") throw new Failure("route_not_found", { method: request.method, path: `/${path.join("/")}` });
     return versioned(inbound, behind);
   }
@@ -229,8 +233,15 @@ function createRouter({ door, graphql, trpc, notifications, connectPage, ready, 
       const connection = { serverId: decodeSegment(id), connectionId: decodeSegment(part) };
       return only(request, ["POST"], () => notifications(request, connection));
     }
+    if (subject === "agents" && part === "did.json") return identity(request, decodeSegment(id));
     if (subject === "sessions" && part === "mcp") return mcp.handle(inbound, decodeSegment(id));
     return rest(inbound, path);
+  }
+
+  async function identity(request: Request, did: string): Promise<Response> {
+    const document = await identities.document(did);
+    if (!document) throw new Failure("did_not_found", { did });
+    return page(request, JSON.stringify(document), "application/did+json");
   }
 
   async function readiness(request: Request): Promise<Response> {

@@ -6,6 +6,7 @@ import { compared, everyDoor, throughEveryDoor } from "../support/every-door.ts"
 import { accessCases } from "./cases/access.ts";
 import { catalogCases } from "./cases/catalog.ts";
 import { connectionCases } from "./cases/connections.ts";
+import { mandateCases } from "./cases/mandates.ts";
 import { moneyCases } from "./cases/money.ts";
 import { proxyCases } from "./cases/proxy.ts";
 import type { Cases } from "./cases/scene.ts";
@@ -17,7 +18,7 @@ const doors = everyDoor(app);
 
 /** `sessions.send` is in send.test.ts. */
 const cases: Cases = {
-  ...sessionCases, ...toolCallCases, ...proxyCases, ...moneyCases, ...catalogCases, ...connectionCases, ...accessCases,
+  ...sessionCases, ...toolCallCases, ...proxyCases, ...mandateCases, ...moneyCases, ...catalogCases, ...connectionCases, ...accessCases,
 };
 
 const names = (Object.keys(operations) as OperationName[]).filter((name) => name !== "sessions.send");

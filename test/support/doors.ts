@@ -272,7 +272,7 @@ const toCamel = (name: string): string =>
 function respell(value: unknown, schema: JsonSchema, to: "camel" | "snake", defs = schema.$defs ?? {}): unknown {
   const { items, properties, required = [], enum: values } = resolved(value, schema, defs);
   if (Array.isArray(value)) return items ? value.map((item) => respell(item, items, to, defs)) : value;
-  if (typeof value === "string" && values) return values.find((each) => enumName(String(each)) === value) ?? value;
+  if (typeof value === "string" && values) return to === "camel" ? enumOf(value, values) : (values.find((each) => enumName(String(each)) === value) ?? value);
   if (typeof value !== "object" || value === null || !properties) return value;
   const spell = (name: string): [given: string, wanted: string] =>
     to === "camel" ? [name, toCamel(name)] : [toCamel(name), name];
@@ -286,6 +286,9 @@ function respell(value: unknown, schema: JsonSchema, to: "camel" | "snake", defs
     return [[name, memberSchema ? respell(member, memberSchema, to, defs) : member]];
   }));
 }
+
+/** A word that is none of the enum's goes as it is, to be refused. */
+const enumOf = (value: string, values: readonly unknown[]): string => (values.includes(value) ? enumName(value) : value);
 
 const enumName = (value: string): string => value.replace(/\W/g, "_");
 

@@ -121,6 +121,7 @@ export const aliases: Record<Route, OperationName> = {
   "GET /providers/{server_id}/auth-schema": "servers.authSchema",
   "POST /connections/start": "connections.start",
   "POST /api-keys/{key_id}/revoke": "keys.revoke",
+  "POST /consents/init": "consents.create",
 };
 
 /** Operations whose route answers with a stream when the caller accepts one, and what streams then. */

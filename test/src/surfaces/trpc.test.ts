@@ -388,7 +388,7 @@ test("clients infer the wire type of every input and output", () => {
   expectTypeOf<Outputs["toolCalls"]["get"]["amount_minor"]>().toEqualTypeOf<number | null>();
   expectTypeOf<Outputs["ledger"]["trialBalance"]["accounts"][number]["balance_minor"]>().toEqualTypeOf<string>();
   expectTypeOf<keyof Inputs>().toEqualTypeOf<
-    | "sessions" | "servers" | "tools" | "toolCalls" | "logs" | "payments" | "verifications" | "connections" | "rails" | "ledger" | "keys" | "projects"
+    | "sessions" | "servers" | "tools" | "toolCalls" | "logs" | "mandates" | "payments" | "verifications" | "connections" | "consents" | "wallets" | "rails" | "ledger" | "keys" | "projects"
   >();
 
   type Api = TRPCClient<AppRouter>;
