@@ -38,8 +38,15 @@ export function openApiDocument(): object {
     paths,
     components: { ...sharedComponents, examples: examplesIn(paths), schemas: components.schemas },
     // Beside those of the responses also what a tool answers in the body of a 200, as `code` beside `success: false`.
-    "x-failures": Object.fromEntries(Object.entries(failures).map(([code, { http, retry }]) => [code, { http, retry, message: failureExamples[code]?.message }])),
+    "x-failures": Object.fromEntries((Object.keys(failures) as FailureCode[]).map((code) => [code, failureRow(code)])),
   };
+}
+
+/** `anywhere`: any call may meet it, so a page tells it once. */
+function failureRow(code: FailureCode): Json {
+  const { http, retry } = failures[code];
+  const isCommon = codesOf({ errors: [], scope: "sessions:read" }, true).has(code);
+  return { http, retry, message: failureExamples[code]?.message, ...(isCommon && { anywhere: true }) };
 }
 
 /** The failures that the paths refer to. */
@@ -158,8 +165,8 @@ function refusals(operation: AnyOperation, hasBody: boolean): Json {
   return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, refusal(codes)]));
 }
 
-/** What every operation may meet on the way in, and then its own. */
-function codesOf({ errors, scope }: AnyOperation, hasBody: boolean): Set<FailureCode> {
+/** What an operation may meet on the way in, and then its own. */
+function codesOf({ errors, scope }: Pick<AnyOperation, "errors" | "scope">, hasBody: boolean): Set<FailureCode> {
   return new Set([
     ...(hasBody ? (["body_malformed", "body_too_large"] as const) : []),
     "validation_failed",
@@ -318,6 +325,7 @@ const hostPaths: Record<string, Json> = {
       503: json("It cannot.", { ok: false, checks: { database: "no answer" } }),
     }),
   },
+  "/docs": { get: plain("server.docs", "This document as a page.", { 200: webPage("The page. It may be kept for five minutes.") }) },
   "/openapi.json": { get: plain("server.openapi", "This document.", { 200: json("OpenAPI 3.1.", { openapi: "3.1.0", info: { title: "codespar-server", version: CONTRACT_VERSION }, paths: {} }) }) },
   "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.", { openapi: "3.1.0", info: { title: "codespar-server", version: CONTRACT_VERSION }, paths: {} }) }) },
   "/meta-tools.json": { get: plain("server.metaTools", "The meta-tools, for whoever wants to read them.", { 200: metaToolsAnswer }) },
