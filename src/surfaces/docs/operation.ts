@@ -67,12 +67,11 @@ function requests(operation: DescribedOperation): Html {
 function answers(status: string, content: Content | undefined): Html[] {
   if (!content) return [html`<section class="block"><h4>Answer ${status} <small>without a body</small></h4></section>\n`];
   return Object.entries(content).map(([type, media]) => {
-    const examples = examplesOf(media);
-    if (examples.length === 0) return html``;
-    const [first, ...others] = examples;
+    const [first, ...others] = examplesOf(media);
+    if (!first) return html``;
     const kind = type === "application/json" ? typeOf(media.schema) : html`<small>${type}</small>`;
     return html`<section class="block"><h4>Answer ${status} ${kind}</h4>
-${first?.summary === undefined ? "" : html`<p>${first.summary}</p>`}<pre>${written(first?.value)}</pre>${others.map(folded)}</section>
+${first.summary === undefined ? "" : html`<p>${first.summary}</p>`}<pre>${written(first.value)}</pre>${others.map(folded)}</section>
 `;
   });
 }

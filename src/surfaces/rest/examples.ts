@@ -1,5 +1,5 @@
 /** The examples of the contract as REST spells them: which part is path, query or body, the shapes of shapes.ts, the frames of sse.ts. */
-import { failureExamples as given, retryAfterSeconds } from "../../../schema/examples/failures.ts";
+import { failureExamples as fillings, retryAfterSeconds } from "../../../schema/examples/failures.ts";
 import { Failure, failureBody, type FailureBody, type FailureCode } from "../../../schema/failures.ts";
 import type { SubscriptionName } from "../../../schema/index.ts";
 import type { AnyOperation, Operation, Subscription } from "../../../schema/operation.ts";
@@ -44,9 +44,9 @@ export function frameExamples({ name, examples = [] }: Subscription): Examples {
 
 /** The body of every failure that has an example, tools' own among them. */
 export const failureExamples: Readonly<Record<string, FailureBody>> = Object.fromEntries(
-  (Object.keys(given) as FailureCode[]).map((code) => {
+  (Object.keys(fillings) as FailureCode[]).map((code) => {
     const seconds = retryAfterSeconds[code];
-    const failure = new Failure(code, given[code] as never, seconds === undefined ? {} : { retryAfterSeconds: seconds });
+    const failure = new Failure(code, fillings[code] as never, seconds === undefined ? {} : { retryAfterSeconds: seconds });
     return [code, failureBody(failure, REQUEST_ID)];
   }),
 );

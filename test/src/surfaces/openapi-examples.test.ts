@@ -63,12 +63,11 @@ function start(script: Script) {
   return { door, clock, http };
 }
 
-/** The request that the document describes: its parameters show the first example's arguments, its bodies are one an example. */
+/** The request that the document describes: its parameters show the arguments of the first example that has them, its bodies are one an example. */
 function requestOf(route: string, { parameters = [], requestBody }: Described, { input, index }: { input: object; index: number }): Request {
   const [method, path] = route.split(" ") as [string, string];
-  const given = (place: string) => parameters.filter((parameter) => parameter.in === place)
-    .map(({ name, example }): [string, unknown] => [name, index === 0 ? example : (input as Record<string, unknown>)[name]])
-    .filter(([, value]) => value !== undefined);
+  const given = (place: string) => parameters.filter((parameter) => parameter.in === place && parameter.name in input)
+    .map(({ name, example }): [string, unknown] => [name, index === 0 ? example : (input as Record<string, unknown>)[name]]);
   const filled = given("path").reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(String(value))), path);
   const query = new URLSearchParams(given("query").map(([name, value]) => [name, String(value)]));
   const body = requestBody && { body: JSON.stringify(valuesOf(requestBody.content["application/json"])[index]) };
