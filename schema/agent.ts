@@ -2,6 +2,8 @@
  * `send`: a message in plain words, answered by a tool-use loop on the server. One run per message.
  */
 import { z } from "zod";
+import { sessionId } from "./examples/cast.ts";
+import { events, message as sentence, result } from "./examples/agent.ts";
 import { Json, operation, subscription } from "./operation.ts";
 
 /** Longest message, in characters. */
@@ -54,6 +56,7 @@ export const send = operation({
   input: z.object({ session_id: z.string(), message }),
   output: SendResult,
   errors: sendErrors,
+  examples: [{ input: { session_id: sessionId, message: sentence }, output: result }],
 });
 
 export const sendStream = subscription({
@@ -70,4 +73,5 @@ export const sendStream = subscription({
   }),
   output: SendEvent,
   errors: [...sendErrors, "cursor_invalid"],
+  examples: [{ input: { session_id: sessionId, message: sentence }, items: events }],
 });

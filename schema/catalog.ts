@@ -3,6 +3,7 @@
  * tenant; what a project is connected to is said by `connections.ts`.
  */
 import { z } from "zod";
+import { asaas, asaasTools, catalogPage, getPayment } from "./examples/catalog.ts";
 import { Json, operation } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
 
@@ -70,6 +71,10 @@ export const listServers = operation({
   }),
   output: z.object({ servers: z.array(Server), ...page }).meta({ id: "ServerPage" }),
   errors: [],
+  examples: [{
+    input: { category: "payments", country: "BR", q: "pix", status: "live", auth_type: "api_key", limit: 20, offset: 0 },
+    output: { servers: [asaas], ...catalogPage },
+  }],
 });
 
 export const getServer = operation({
@@ -82,6 +87,7 @@ export const getServer = operation({
   input: z.object({ server_id: z.string() }),
   output: ServerDetail,
   errors: ["server_not_found"],
+  examples: [{ input: { server_id: "asaas" }, output: { ...asaas, tools: asaasTools } }],
 });
 
 export const listServerTools = operation({
@@ -94,6 +100,7 @@ export const listServerTools = operation({
   input: z.object({ server_id: z.string() }),
   output: z.object({ server_id: z.string(), total: z.int(), tools: z.array(Tool) }).meta({ id: "ServerTools" }),
   errors: ["server_not_found"],
+  examples: [{ input: { server_id: "asaas" }, output: { server_id: "asaas", total: 2, tools: asaasTools } }],
 });
 
 const fieldShape = {
@@ -129,6 +136,14 @@ export const serverAuthSchema = operation({
     settings: z.array(AuthSetting).describe("What `connection_metadata` may hold: no secrets."),
   }).meta({ id: "AuthSchema" }),
   errors: ["server_not_found", "server_not_connectable"],
+  examples: [{
+    input: { server_id: "asaas" },
+    output: {
+      server_id: "asaas", auth_type: "api_key", environment: "test", base_url: "https://api-sandbox.asaas.com/v3", oauth_authorize_url: null,
+      fields: [{ name: "api_key", label: "API key", hint: "It begins with $aact_", required: true, kind: "api_key" }],
+      settings: [],
+    },
+  }],
 });
 
 export const listTools = operation({
@@ -141,6 +156,7 @@ export const listTools = operation({
   input: z.object({ server: z.string().max(64).optional().describe("Only the tools of this server."), ...wholePage }),
   output: z.object({ tools: z.array(Tool), ...page }).meta({ id: "ToolPage" }),
   errors: ["server_not_found"],
+  examples: [{ input: { server: "asaas", limit: 20, offset: 0 }, output: { tools: asaasTools, ...catalogPage, filtered: 2 } }],
 });
 
 export const getTool = operation({
@@ -153,4 +169,11 @@ export const getTool = operation({
   input: z.object({ tool: z.string().min(1).max(200).describe("`codespar_charge`, `asaas/create_payment` or `asaas__create_payment`.") }),
   output: ToolDetail,
   errors: ["tool_not_registered"],
+  examples: [{
+    input: { tool: "asaas/get_payment" },
+    output: {
+      ...getPayment, effect: "reads", output_schema: null,
+      input_schema: { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
+    },
+  }],
 });

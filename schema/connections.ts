@@ -4,6 +4,9 @@
  */
 import { z } from "zod";
 import { AuthType } from "./catalog.ts";
+import { connection } from "./examples/access.ts";
+import { at, connectionId, sessionId, userId as maria } from "./examples/cast.ts";
+import { sessionServer, sessionTools } from "./examples/sessions.ts";
 import { Json, operation, pageInput, Timestamp } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
 
@@ -34,6 +37,7 @@ export const sessionConnections = operation({
   input: z.object({ session_id: z.string() }),
   output: z.object({ servers: z.array(ServerConnection), tools: z.array(ToolDefinition) }).meta({ id: "SessionConnections" }),
   errors: ["session_not_found"],
+  examples: [{ input: { session_id: sessionId }, output: { servers: [sessionServer], tools: sessionTools } }],
 });
 
 /** Longest secret, and longest secret of a webhook. Source: facts 4.3. */
@@ -82,6 +86,10 @@ export const listConnections = operation({
   }),
   output: z.object({ connections: z.array(Connection), next_before: z.string().nullable() }).meta({ id: "ConnectionPage" }),
   errors: ["cursor_invalid"],
+  examples: [{
+    input: { user_id: maria, server_id: "asaas", status: "connected", limit: 20, before: "ca_01m7wdbfp0qksbw0wa287b9w9x" },
+    output: { connections: [{ ...connection, user_id: maria }], next_before: null },
+  }],
 });
 
 export const createConnection = operation({
@@ -102,6 +110,18 @@ export const createConnection = operation({
   }),
   output: Connection.extend({ rotated: z.boolean().describe("True when an earlier connection got other credentials.") }).meta({ id: "CreatedConnection" }),
   errors: ["server_not_found", "server_not_connectable"],
+  examples: [
+    {
+      shows: "The first connection",
+      input: { server_id: "asaas", secret: "$aact_hmlg_example", display_name: "Asaas of the shop", connection_metadata: { wallet: "loja" } },
+      output: { ...connection, rotated: false },
+    },
+    {
+      shows: "Other credentials for it, by the names of the auth schema",
+      input: { server_id: "asaas", secret: { api_key: "$aact_hmlg_another" } },
+      output: { ...connection, rotated: true },
+    },
+  ],
 });
 
 export const revokeConnection = operation({
@@ -118,6 +138,7 @@ export const revokeConnection = operation({
     already: z.boolean().describe("True when it had been revoked before."),
   }).meta({ id: "RevokedConnection" }),
   errors: ["connection_not_found"],
+  examples: [{ input: { connection_id: connectionId }, output: { id: connectionId, status: "revoked", already: false } }],
 });
 
 export const updateConnectionMetadata = operation({
@@ -133,6 +154,10 @@ export const updateConnectionMetadata = operation({
   }),
   output: Connection,
   errors: ["connection_not_found", "connection_not_active"],
+  examples: [{
+    input: { connection_id: connectionId, connection_metadata: { wallet: "loja", color: null } },
+    output: connection,
+  }],
 });
 
 export const setConnectionWebhookSecret = operation({
@@ -149,6 +174,10 @@ export const setConnectionWebhookSecret = operation({
   }),
   output: z.object({ connection_id: z.string(), server_id: z.string(), updated: z.literal(true) }).meta({ id: "WebhookSecretSet" }),
   errors: ["connection_not_found", "connection_not_active", "provider_has_no_inbound_webhooks"],
+  examples: [{
+    input: { connection_id: connectionId, secret: "whsec_example", keep_previous: true },
+    output: { connection_id: connectionId, server_id: "asaas", updated: true },
+  }],
 });
 
 export const startConnection = operation({
@@ -172,4 +201,8 @@ export const startConnection = operation({
     expires_at: Timestamp,
   }).meta({ id: "ConnectLink" }),
   errors: ["server_not_found", "server_not_connectable"],
+  examples: [{
+    input: { server_id: "asaas", user_id: maria, redirect_uri: "https://app.example.com/connected" },
+    output: { link_token: "lnk_example", authorize_url: "https://pay.example.com/connect/lnk_example", expires_at: at("12:30:00.000") },
+  }],
 });

@@ -1,5 +1,7 @@
 /** Keys: who a key is, and how keys are issued, listed, rotated and revoked. */
 import { z } from "zod";
+import { apiKey, newKey, project } from "./examples/access.ts";
+import { at, keyId, orgId, projectId } from "./examples/cast.ts";
 import { operation, pageInput, scopes, Timestamp } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
 
@@ -51,6 +53,14 @@ export const whoami = operation({
   input: z.object({}),
   output: Identity,
   errors: [],
+  examples: [{
+    input: {},
+    output: {
+      organization: { id: orgId, name: "Loja de Teste Ltda" },
+      project: { id: projectId, name: project.name },
+      key: { id: keyId, environment: "test", scopes: apiKey.scopes },
+    },
+  }],
 });
 
 export const createApiKey = operation({
@@ -70,6 +80,7 @@ export const createApiKey = operation({
   }),
   output: IssuedApiKey,
   errors: ["project_environment_mismatch", "forbidden", "service_key_required"],
+  examples: [{ input: { name: newKey.name, env: "test", scopes: newKey.scopes }, output: newKey }],
 });
 
 export const listApiKeys = operation({
@@ -82,6 +93,7 @@ export const listApiKeys = operation({
   input: z.object({ ...pageInput }),
   output: z.object({ keys: z.array(ApiKey), next_before: z.string().nullable() }).meta({ id: "ApiKeyPage" }),
   errors: ["cursor_invalid"],
+  examples: [{ input: { limit: 20, before: newKey.id }, output: { keys: [apiKey], next_before: null } }],
 });
 
 export const revokeApiKey = operation({
@@ -94,6 +106,7 @@ export const revokeApiKey = operation({
   input: z.object({ key_id: z.string() }),
   output: ApiKey,
   errors: ["key_not_found"],
+  examples: [{ input: { key_id: keyId }, output: { ...apiKey, revoked_at: at("12:10:00.000") } }],
 });
 
 export const rotateApiKey = operation({
@@ -111,4 +124,8 @@ export const rotateApiKey = operation({
   }),
   output: RotatedApiKey,
   errors: ["key_not_found", "key_not_active", "forbidden"],
+  examples: [{
+    input: { key_id: keyId, grace_seconds: 3600 },
+    output: { ...newKey, previous: { ...apiKey, expires_at: at("11:10:00.000") } },
+  }],
 });

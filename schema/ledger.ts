@@ -1,5 +1,7 @@
 /** The books: double entry, append only. Amounts in sums are decimal strings of minor units. */
 import { z } from "zod";
+import { chargeId } from "./examples/cast.ts";
+import { books, settledCharge } from "./examples/ledger.ts";
 import { MinorUnitsText } from "./money.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
 
@@ -45,6 +47,7 @@ export const trialBalance = operation({
   input: z.object({}),
   output: TrialBalance,
   errors: [],
+  examples: [{ input: {}, output: books }],
 });
 
 export const listLedgerTransactions = operation({
@@ -57,4 +60,8 @@ export const listLedgerTransactions = operation({
   input: z.object({ tool_call_id: z.string().optional(), ...pageInput }),
   output: z.object({ transactions: z.array(LedgerTransaction), next_before: z.string().nullable() }).meta({ id: "LedgerTransactionPage" }),
   errors: ["cursor_invalid"],
+  examples: [{
+    input: { tool_call_id: chargeId, limit: 20, before: "ltx_01m7wdbfp0qksbw0wa287b9w9x" },
+    output: { transactions: [settledCharge], next_before: null },
+  }],
 });

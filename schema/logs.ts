@@ -1,5 +1,7 @@
 /** Tool calls as a log: one line each, in the words of the released command line. */
 import { z } from "zod";
+import { earlierCallId, sessionId } from "./examples/cast.ts";
+import { logEntry } from "./examples/sessions.ts";
 import { operation, pageInput, subscription, Timestamp } from "./operation.ts";
 import { ToolCallStatus } from "./tool-calls.ts";
 
@@ -26,6 +28,7 @@ export const sessionLogs = operation({
   input: z.object({ session_id: z.string(), ...pageInput }),
   output: z.object({ logs: z.array(LogEntry), next_before: z.string().nullable() }).meta({ id: "LogPage" }),
   errors: ["session_not_found", "cursor_invalid"],
+  examples: [{ input: { session_id: sessionId, limit: 20, before: earlierCallId }, output: { logs: [logEntry], next_before: null } }],
 });
 
 /** How many earlier lines a watch may begin with, and how many it begins with unless told. */
@@ -47,4 +50,5 @@ export const watchLogs = subscription({
   }),
   output: LogEntry,
   errors: [],
+  examples: [{ input: { server: "asaas", status: "success", tool: "codespar_charge", limit: 10 }, items: [logEntry] }],
 });

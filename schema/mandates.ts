@@ -4,6 +4,8 @@
  * claims the payment. Sources: facts 5.1, 5.2; wire 1.3.16.
  */
 import { z } from "zod";
+import { reference, userId } from "./examples/cast.ts";
+import { agentId, consent, consentToken, intent, mandate, mandateId, newMandate, payee, spent } from "./examples/mandates.ts";
 import { CurrencyCode, MinorUnits, MinorUnitsText } from "./money.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
 import { Environment, ToolResult } from "./tool-calls.ts";
@@ -34,9 +36,9 @@ const FundingRailName = z.string()
 const positiveMinor = z.int().min(1).transform((amount) => BigInt(amount)).meta({ type: "integer" });
 
 /** A name that stands in a signed line between colons. */
-const agentId = z.string().min(1).max(128).regex(/^[A-Za-z0-9][A-Za-z0-9._~-]*$/, "expected letters, digits, dot, dash, underscore or tilde");
-const consumerId = z.string().min(1).max(128);
-const mandateId = z.string().max(64);
+const AgentId = z.string().min(1).max(128).regex(/^[A-Za-z0-9][A-Za-z0-9._~-]*$/, "expected letters, digits, dot, dash, underscore or tilde");
+const ConsumerId = z.string().min(1).max(128);
+const MandateId = z.string().max(64);
 
 const Window = z.enum(["day", "month"]);
 const PeriodicCap = z.object({ window: Window, cap_minor: positiveMinor });
@@ -66,7 +68,7 @@ export const createConsent = operation({
   route: "POST /consents",
   successStatus: 201,
   input: z.object({
-    agent_id: agentId,
+    agent_id: AgentId,
     intent: Intent,
     consumer_email_hint: z.email().max(254).optional(),
     surface: z.enum(["hosted", "partner"]).default("hosted").describe("Where the consumer consents: a page of ours, or the partner's own."),
@@ -77,6 +79,7 @@ export const createConsent = operation({
     surface: z.enum(["hosted", "partner"]),
   }).meta({ id: "ConsentRequest" }),
   errors: [],
+  examples: [{ input: { agent_id: agentId, intent }, output: { token: consentToken, expires_at: consent.expires_at, surface: "hosted" } }],
 });
 
 export const Slot = z.object({
@@ -121,12 +124,16 @@ export const submitConsent = operation({
   successStatus: 201,
   input: z.object({
     token: z.string().max(128),
-    consumer_id: consumerId,
+    consumer_id: ConsumerId,
     rail: FundingRailName.optional().describe("Of the funding source, where the consent names no slots."),
     provider_token: z.string().max(1_024).optional().describe("What the funding provider knows the consumer's source by."),
   }),
   output: z.object({ mandate_id: z.string(), mandate: Mandate, funding_source_ids: z.array(z.string()) }).meta({ id: "GivenConsent" }),
   errors: ["consent_not_found", "consent_already_resolved", "consent_expired"],
+  examples: [{
+    input: { token: consentToken, consumer_id: userId, rail: "pix", provider_token: "pix:maria" },
+    output: { mandate_id: mandateId, mandate: newMandate, funding_source_ids: newMandate.funding_source_ids },
+  }],
 });
 
 export const Consent = z.object({
@@ -152,6 +159,7 @@ export const getConsent = operation({
   input: z.object({ token: z.string().max(128) }),
   output: Consent,
   errors: ["consent_not_found"],
+  examples: [{ input: { token: consentToken }, output: consent }],
 });
 
 export const listMandates = operation({
@@ -161,9 +169,13 @@ export const listMandates = operation({
   effect: "reads",
   scope: "mandates:read",
   route: "GET /mandates",
-  input: z.object({ consumer_id: consumerId.optional(), agent_id: z.string().optional(), status: MandateStatus.optional(), ...pageInput }),
+  input: z.object({ consumer_id: ConsumerId.optional(), agent_id: z.string().optional(), status: MandateStatus.optional(), ...pageInput }),
   output: z.object({ mandates: z.array(Mandate), next_before: z.string().nullable() }).meta({ id: "MandatePage" }),
   errors: ["cursor_invalid"],
+  examples: [{
+    input: { consumer_id: userId, agent_id: agentId, status: "active", limit: 50, before: "cm_01m7wf0000zzzzzzzzzzzzzzzz" },
+    output: { mandates: [mandate], next_before: null },
+  }],
 });
 
 export const getMandate = operation({
@@ -173,9 +185,10 @@ export const getMandate = operation({
   effect: "reads",
   scope: "mandates:read",
   route: "GET /mandates/{mandate_id}",
-  input: z.object({ mandate_id: mandateId }),
+  input: z.object({ mandate_id: MandateId }),
   output: Mandate,
   errors: ["mandate_not_found"],
+  examples: [{ input: { mandate_id: mandateId }, output: mandate }],
 });
 
 const transition = <const Verb extends "pause" | "resume" | "revoke">(verb: Verb, summary: string) => operation({
@@ -185,14 +198,28 @@ const transition = <const Verb extends "pause" | "resume" | "revoke">(verb: Verb
   effect: "writes",
   scope: "mandates:write",
   route: `POST /mandates/{mandate_id}/${verb}`,
-  input: z.object({ mandate_id: mandateId }),
+  input: z.object({ mandate_id: MandateId }),
   output: z.object({ mandate: Mandate, changed: z.boolean() }).meta({ id: "MandateTransition" }),
   errors: verb === "revoke" ? ["mandate_not_found"] : ["mandate_not_found", "mandate_transition_invalid"],
+  examples: [{ input: { mandate_id: mandateId }, output: { mandate: { ...mandate, status: after[verb] }, changed: true } }],
 });
+
+const after = { pause: "paused", resume: "active", revoke: "revoked" } as const;
 
 export const pauseMandate = transition("pause", "Stop spending under a mandate until it is resumed.");
 export const resumeMandate = transition("resume", "Let a paused mandate be spent under again.");
 export const revokeMandate = transition("revoke", "End a mandate for ever.");
+
+export const SpendResult = z.object({
+  status: z.enum(["pending", "completed"]),
+  tool_call_id: z.string(),
+  mandate: Mandate,
+  amount_minor: MinorUnits,
+  currency: z.string(),
+  payee: z.string().describe("As an allow-list knows it."),
+  idempotent_replay: z.boolean(),
+  payment: ToolResult.describe("As the tool that paid answered."),
+}).meta({ id: "SpendResult" });
 
 export const spend = operation({
   name: "mandates.spend",
@@ -202,7 +229,7 @@ export const spend = operation({
   scope: "mandates:spend",
   route: "POST /consumers/mandates/{mandate_id}/spend",
   input: z.object({
-    mandate_id: mandateId,
+    mandate_id: MandateId,
     amount_minor: z.int().min(1).describe("Minor units of the payee's currency: centavos of BRL, millionths of USDC."),
     payee: z.string().min(1).max(1_024).describe("A Pix key, a Pix code, or a wallet address."),
     agent_id: z.string().max(128).optional().describe("Who spends; the mandate must be for this agent."),
@@ -210,19 +237,11 @@ export const spend = operation({
     description: z.string().max(500).optional(),
     network: z.enum(["base", "polygon", "ethereum"]).default("base").describe("Of a wallet address; a payment on another network than the payee's may be lost."),
   }),
-  output: z.object({
-    status: z.enum(["pending", "completed"]),
-    tool_call_id: z.string(),
-    mandate: Mandate,
-    amount_minor: MinorUnits,
-    currency: z.string(),
-    payee: z.string().describe("As an allow-list knows it."),
-    idempotent_replay: z.boolean(),
-    payment: ToolResult.describe("As the tool that paid answered."),
-  }).meta({ id: "SpendResult" }),
+  output: SpendResult,
   errors: [
     "mandate_not_found", "mandate_unverified", "mandate_not_active", "agent_not_mandated", "currency_not_mandated", "payee_not_mandated",
     "per_tx_cap_exceeded", "total_cap_exceeded", "periodic_cap_exceeded", "insufficient_funds", "invalid_args", "rail_unavailable", "provider_declined",
     "provider_unavailable", "idempotency_key_invalid", "idempotency_conflict", "idempotency_in_flight",
   ],
+  examples: [{ input: { mandate_id: mandateId, amount_minor: 15000, payee, agent_id: agentId, attempt_id: reference }, output: spent }],
 });

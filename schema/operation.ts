@@ -41,6 +41,21 @@ export type Scope = (typeof scopes)[number] | "none";
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export type Route = `${Method} /${string}`;
 
+/** One call as it reads on the wire. Written once; OpenAPI and the page at /docs spell it as REST. */
+export interface Example<Input extends z.ZodType, Output extends z.ZodType> {
+  /** What it shows, in a few words, where an operation has several. */
+  readonly shows?: string;
+  readonly input: Wire<Input>;
+  readonly output: Wire<Output>;
+}
+
+/** One stream: what was asked for, and items as they follow each other. */
+export interface StreamExample<Input extends z.ZodType, Item extends z.ZodType> {
+  readonly shows?: string;
+  readonly input: Wire<Input>;
+  readonly items: readonly Wire<Item>[];
+}
+
 export interface Operation<
   Name extends string = string,
   Input extends z.ZodType = z.ZodType,
@@ -62,6 +77,8 @@ export interface Operation<
   readonly input: Input;
   readonly output: Output;
   readonly errors: readonly FailureCode[];
+  /** The first is the one to show where there is room for one. Together they name every argument of the path and the query. */
+  readonly examples?: readonly Example<Input, Output>[];
 }
 
 /** An operation that answers with many items over time. A surface turns it into its own kind of stream. */
@@ -81,6 +98,7 @@ export interface Subscription<
   /** One item of the stream, as every surface sends it. */
   readonly output: Item;
   readonly errors: readonly FailureCode[];
+  readonly examples?: readonly StreamExample<Input, Item>[];
 }
 
 export type AnyOperation = Operation | Subscription;

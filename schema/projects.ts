@@ -3,6 +3,8 @@
  * and knows of no other; a service key administers all of an organization's.
  */
 import { z } from "zod";
+import { merchant, newProject, project } from "./examples/access.ts";
+import { projectId } from "./examples/cast.ts";
 import { AmountUnit } from "./money.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
@@ -65,6 +67,7 @@ export const createProject = operation({
   }),
   output: Project,
   errors: ["service_key_required", "slug_invalid", "slug_reserved", "slug_conflict"],
+  examples: [{ input: { name: newProject.name, slug: newProject.slug, environment: "live" }, output: newProject }],
 });
 
 export const listProjects = operation({
@@ -77,6 +80,7 @@ export const listProjects = operation({
   input: z.object({ ...pageInput }),
   output: z.object({ projects: z.array(Project), next_before: z.string().nullable() }).meta({ id: "ProjectPage" }),
   errors: ["cursor_invalid"],
+  examples: [{ input: { limit: 20, before: newProject.id }, output: { projects: [project], next_before: null } }],
 });
 
 export const getProject = operation({
@@ -89,6 +93,7 @@ export const getProject = operation({
   input: z.object({ project_id: z.string() }),
   output: Project,
   errors: ["project_not_found"],
+  examples: [{ input: { project_id: projectId }, output: project }],
 });
 
 export const updateProject = operation({
@@ -108,4 +113,8 @@ export const updateProject = operation({
   }),
   output: Project,
   errors: ["project_not_found", "service_key_required", "slug_invalid", "slug_reserved", "slug_conflict", "environment_immutable"],
+  examples: [{
+    input: { project_id: projectId, settings: { charge_amount_unit: "minor", merchant } },
+    output: { ...project, settings: { ...project.settings, merchant } },
+  }],
 });

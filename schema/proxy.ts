@@ -4,6 +4,7 @@
  * Source: wire 1.3.9, facts 4.2.
  */
 import { z } from "zod";
+import { paymentId, sessionId } from "./examples/cast.ts";
 import { Json, operation } from "./operation.ts";
 
 const ENDPOINT_CHARS_MAX = 2_048;
@@ -51,4 +52,11 @@ export const proxyExecute = operation({
     "session_not_found", "session_not_active", "server_not_found", "server_not_connected", "proxy_path_refused", "provider_unavailable", "provider_answer_lost",
     "tool_not_mocked", "tool_not_in_session", "idempotency_key_invalid", "idempotency_conflict", "idempotency_in_flight",
   ],
+  examples: [{
+    input: { session_id: sessionId, server: "asaas", endpoint: "/payments", method: "GET", params: { limit: 1 } },
+    output: {
+      status: 200, data: { object: "list", totalCount: 1, data: [{ object: "payment", id: paymentId, value: 150, status: "RECEIVED" }] },
+      headers: { "content-type": "application/json" }, duration: 84, proxy_call_id: "px_01m7wdm40g0v5tkp6d1cs2n8qx", tool_call_id: "tc_01m7wdm40g0v5tkp6d1cs2n8qx",
+    },
+  }],
 });

@@ -1,5 +1,6 @@
 /** The rails a project can use, and how they are doing. */
 import { z } from "zod";
+import { at } from "./examples/cast.ts";
 import { operation, Timestamp } from "./operation.ts";
 
 export const RailHealth = z.enum(["healthy", "degraded", "untried"]).meta({ id: "RailHealth" });
@@ -31,4 +32,13 @@ export const listRails = operation({
   input: z.object({ tool: z.string().optional() }),
   output: z.object({ rails: z.array(RailStatus) }).meta({ id: "RailList" }),
   errors: [],
+  examples: [{
+    input: { tool: "codespar_charge" },
+    output: {
+      rails: [{
+        id: "asaas-pix", tool: "codespar_charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, connected: true,
+        health: "healthy", attempts: 4, successes: 4, p50_ms: 126, last_error: null, last_attempt_at: at("12:00:10.250"),
+      }],
+    },
+  }],
 });

@@ -2,6 +2,8 @@
  * Sessions: a caller's scoped, expiring permission to use some servers' tools. They end after 30 idle minutes (C-43).
  */
 import { z } from "zod";
+import { earlierSessionId, sessionId, userId } from "./examples/cast.ts";
+import { closedSession, session } from "./examples/sessions.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
 
@@ -47,6 +49,18 @@ export const createSession = operation({
   }),
   output: Session,
   errors: ["unknown_servers", "mocks_invalid", "mocks_not_permitted", "mocks_payload_too_large"],
+  examples: [
+    {
+      shows: "A session with three servers",
+      input: { user_id: userId, servers: session.servers, metadata: { channel: "web" } },
+      output: { ...session, tool_call_count: 0 },
+    },
+    {
+      shows: "A session that answers from mocks",
+      input: { user_id: userId, servers: ["asaas"], mocks: { "asaas/get_payment": { id: "pay_1", status: "RECEIVED" } } },
+      output: { ...session, servers: ["asaas"], metadata: null, tool_call_count: 0 },
+    },
+  ],
 });
 
 export const getSession = operation({
@@ -59,6 +73,7 @@ export const getSession = operation({
   input: z.object({ session_id: z.string() }),
   output: Session,
   errors: ["session_not_found"],
+  examples: [{ input: { session_id: sessionId }, output: session }],
 });
 
 export const listSessions = operation({
@@ -71,6 +86,10 @@ export const listSessions = operation({
   input: z.object({ status: SessionStatus.optional(), user_id: z.string().optional(), ...pageInput }),
   output: z.object({ sessions: z.array(Session), next_before: z.string().nullable() }).meta({ id: "SessionPage" }),
   errors: ["cursor_invalid"],
+  examples: [{
+    input: { status: "active", user_id: userId, limit: 20, before: earlierSessionId },
+    output: { sessions: [session], next_before: null },
+  }],
 });
 
 export const closeSession = operation({
@@ -83,4 +102,5 @@ export const closeSession = operation({
   input: z.object({ session_id: z.string() }),
   output: Session,
   errors: ["session_not_found"],
+  examples: [{ input: { session_id: sessionId }, output: closedSession }],
 });

@@ -3,6 +3,8 @@
  * order of arrival never matters. Payment and verification states are published (contradiction C-16); the others follow suit.
  */
 import { z } from "zod";
+import { chargeId, verificationId } from "./examples/cast.ts";
+import { approvedVerification, pendingPayment, pendingVerification, succeededPayment } from "./examples/settlement.ts";
 import { MinorUnits } from "./money.ts";
 import { operation, subscription, Timestamp } from "./operation.ts";
 
@@ -131,6 +133,7 @@ export const paymentStatus = operation({
   input: byToolCall,
   output: PaymentStatus,
   errors: statusErrors,
+  examples: [{ input: { tool_call_id: chargeId }, output: succeededPayment }],
 });
 
 export const watchPayment = subscription({
@@ -143,6 +146,7 @@ export const watchPayment = subscription({
   input: byToolCall,
   output: PaymentStatus,
   errors: statusErrors,
+  examples: [{ input: { tool_call_id: chargeId }, items: [pendingPayment, succeededPayment] }],
 });
 
 export const verificationStatus = operation({
@@ -155,6 +159,7 @@ export const verificationStatus = operation({
   input: byToolCall,
   output: VerificationStatus,
   errors: statusErrors,
+  examples: [{ input: { tool_call_id: verificationId }, output: approvedVerification }],
 });
 
 export const watchVerification = subscription({
@@ -167,4 +172,5 @@ export const watchVerification = subscription({
   input: byToolCall,
   output: VerificationStatus,
   errors: statusErrors,
+  examples: [{ input: { tool_call_id: verificationId }, items: [pendingVerification, approvedVerification] }],
 });

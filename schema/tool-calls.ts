@@ -2,6 +2,8 @@
  * Executions of tools: the operation that makes one, the rows they leave, and the stream of their changes.
  */
 import { z } from "zod";
+import { at, chargeId, earlierCallId, sessionId } from "./examples/cast.ts";
+import { charge, executeExamples, runningCharge } from "./examples/tool-calls.ts";
 import { Retry } from "./failures.ts";
 import { MinorUnits } from "./money.ts";
 import { Json, operation, pageInput, subscription, Timestamp } from "./operation.ts";
@@ -91,6 +93,7 @@ export const execute = operation({
   }),
   output: ToolResult,
   errors: ["session_not_found", "session_not_active", "idempotency_key_invalid", "idempotency_conflict", "idempotency_in_flight"],
+  examples: executeExamples,
 });
 
 export const getToolCall = operation({
@@ -103,6 +106,7 @@ export const getToolCall = operation({
   input: z.object({ tool_call_id: z.string() }),
   output: ToolCall,
   errors: ["invalid_tool_call_id", "tool_call_not_found"],
+  examples: [{ input: { tool_call_id: chargeId }, output: charge }],
 });
 
 export const listToolCalls = operation({
@@ -122,6 +126,12 @@ export const listToolCalls = operation({
   }),
   output: z.object({ tool_calls: z.array(ToolCall), next_before: z.string().nullable() }).meta({ id: "ToolCallPage" }),
   errors: ["cursor_invalid"],
+  examples: [{
+    input: {
+      session_id: sessionId, tool: "codespar_charge", provider: "asaas", status: "success", since: at("00:00:00.000"), limit: 20, before: earlierCallId,
+    },
+    output: { tool_calls: [charge], next_before: null },
+  }],
 });
 
 export const ToolCallChange = z.object({
@@ -139,5 +149,9 @@ export const watchToolCalls = subscription({
   input: z.object({ session_id: z.string(), after: z.string().optional() }),
   output: ToolCallChange,
   errors: ["session_not_found", "cursor_invalid"],
+  examples: [{
+    input: { session_id: sessionId, after: "7411.90" },
+    items: [{ cursor: "7412.91", tool_call: runningCharge }, { cursor: "7413.92", tool_call: charge }],
+  }],
 });
 

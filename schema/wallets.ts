@@ -3,6 +3,8 @@
  * mandate holds the permission; inside a wallet nothing is exchanged. Sources: seed page "codespar_wallet", facts 4.6, C-48.
  */
 import { z } from "zod";
+import { userId } from "./examples/cast.ts";
+import { transfer, wallet } from "./examples/mandates.ts";
 import { CurrencyCode, MinorUnitsText } from "./money.ts";
 import { operation } from "./operation.ts";
 
@@ -22,6 +24,8 @@ export const WalletSlot = z.object({
   mandate_ids: z.array(z.string()),
 }).meta({ id: "WalletSlot" });
 
+export const Wallet = z.object({ consumer_id: z.string(), currencies: z.array(WalletSlot) }).meta({ id: "Wallet" });
+
 export const getWallet = operation({
   name: "wallets.get",
   field: "wallet",
@@ -30,11 +34,25 @@ export const getWallet = operation({
   scope: "wallets:read",
   route: "GET /consumers/{consumer_id}/wallet",
   input: z.object({ consumer_id: consumerId }),
-  output: z.object({ consumer_id: z.string(), currencies: z.array(WalletSlot) }).meta({ id: "Wallet" }),
+  output: Wallet,
   errors: [],
+  examples: [{ input: { consumer_id: userId }, output: wallet }],
 });
 
 const side = { currency: z.string(), rail: z.string().nullable() };
+
+export const WalletTransfer = z.object({
+  consumer_id: z.string(),
+  route: z.string(),
+  converts: z.boolean(),
+  engine: z.string().nullable().describe("Who would convert; null where nobody can."),
+  executable: z.boolean(),
+  note: z.string(),
+  from: z.object({ ...side, amount_minor: Minor, cap_available_minor: Minor }).meta({ id: "TransferFrom" }),
+  to: z.object(side).meta({ id: "TransferTo" }),
+  executed: z.boolean(),
+  money_moved: z.boolean(),
+}).meta({ id: "WalletTransfer" });
 
 export const transferWallet = operation({
   name: "wallets.transfer",
@@ -52,17 +70,7 @@ export const transferWallet = operation({
     agent_id: z.string().max(128).optional(),
     purpose: z.string().max(200).optional(),
   }),
-  output: z.object({
-    consumer_id: z.string(),
-    route: z.string(),
-    converts: z.boolean(),
-    engine: z.string().nullable().describe("Who would convert; null where nobody can."),
-    executable: z.boolean(),
-    note: z.string(),
-    from: z.object({ ...side, amount_minor: Minor, cap_available_minor: Minor }).meta({ id: "TransferFrom" }),
-    to: z.object(side).meta({ id: "TransferTo" }),
-    executed: z.boolean(),
-    money_moved: z.boolean(),
-  }).meta({ id: "WalletTransfer" }),
+  output: WalletTransfer,
   errors: ["rail_unavailable"],
+  examples: [{ input: { consumer_id: userId, from_currency: "BRL", to_currency: "USDC", amount_minor: 10000 }, output: transfer }],
 });

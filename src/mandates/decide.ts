@@ -55,7 +55,7 @@ export function statusAt({ not_before, expires_at }: Pick<Statement, "not_before
   return seconds < not_before || seconds >= expires_at ? "expired" : status;
 }
 
-function refuseAbove(mandateId: string, slot: Slot, standing: Standing, { amountMinor, currency }: Wanted): void {
+function refuseAbove(mandateId: string, slot: Slot, standing: Standing, { amountMinor, currency, at }: Wanted): void {
   const shown = (minor: bigint) => display({ amountMinor: minor, currency });
   const amount = shown(amountMinor);
   if (amountMinor > slot.per_tx_cap_minor)
@@ -67,7 +67,15 @@ function refuseAbove(mandateId: string, slot: Slot, standing: Standing, { amount
   const { window, cap_minor: cap } = slot.periodic_cap;
   const leftInWindow = cap - standing.usedInWindowMinor[window];
   if (amountMinor > leftInWindow)
-    throw new Failure("periodic_cap_exceeded", { field: "amount_minor", mandateId, amount, left: shown(leftInWindow), cap: shown(cap), window });
+    throw new Failure("periodic_cap_exceeded", { field: "amount_minor", mandateId, amount, left: shown(leftInWindow), cap: shown(cap), window }, { retryAfterSeconds: secondsLeft(window, at) });
+}
+
+/** Until the window begins anew. */
+function secondsLeft(window: "day" | "month", at: Date): number {
+  const next = window === "day"
+    ? Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1)
+    : Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
+  return Math.ceil((next - at.getTime()) / 1_000);
 }
 
 /** When the running day and month began, UTC. */

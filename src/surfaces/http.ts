@@ -11,6 +11,7 @@ import { Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
 import { toolDefinitions } from "../../schema/tool-definitions.ts";
 import type { Door } from "../door.ts";
+import { docsPage } from "./docs/page.ts";
 import { createMcp } from "./mcp/server.ts";
 import { parseJson, readNode, readWeb } from "./rest/body.ts";
 import { CONTRACT_VERSION, openApiDocument } from "./rest/openapi.ts";
@@ -199,7 +200,9 @@ function createRouter({ door, graphql, trpc, notifications, identities, connectP
   const { trustedHosts, heartbeatMs } = options;
   const rest = createRest({ door, clock, stopWatches: stop.watches.signal, stopSends: stop.sends.signal, heartbeatMs });
   const mcp = createMcp({ door, log, trustedHosts });
-  const document = JSON.stringify(openApiDocument());
+  const openApi = openApiDocument();
+  const document = JSON.stringify(openApi);
+  const docs = docsPage(openApi);
 
   async function route(inbound: Inbound): Promise<Response> {
     const { request } = inbound;
@@ -217,6 +220,7 @@ function createRouter({ door, graphql, trpc, notifications, identities, connectP
     }
     if (isAt(path, "mcp")) return mcp.handle(inbound, undefined);
     if (isAt(path, "openapi.json") || isAt(path, "v1", "openapi.json")) return page(request, document, JSON_TYPE);
+    if (isAt(path, "docs")) return only(request, ["GET", "HEAD"], () => docs(request));
     if (isAt(path, "meta-tools.json") || isAt(path, "v1", "meta-tools.json")) return only(request, ["GET", "HEAD"], () => metaTools(request));
     if (first === "connect" && behind.length === 1) return only(request, ["GET", "HEAD", "POST"], () => connectPage(request, decodeSegment(behind[0]!)));
     if (isAt(path, ".well-known", "did.json")) return identity(request, identities.issuer);
@@ -284,7 +288,7 @@ const WELCOME = `codespar-server: lets agents and backends move money and do com
 
 POST /graphql        GraphQL, subscriptions over SSE
      /trpc           tRPC
-     /v1             REST, described by GET /openapi.json
+     /v1             REST, described at GET /docs and by GET /openapi.json
 POST /mcp            MCP over Streamable HTTP
 GET  /health /ready  is it up, can it serve
 

@@ -1,8 +1,11 @@
 /** The REST contract as OpenAPI 3.1, generated from the operations; what the host itself answers is added by hand. */
 import { z } from "zod";
+import { connectionId, paymentId, projectId, reference as order, sessionId } from "../../../schema/examples/cast.ts";
+import { chargeInput, chargeOutput, executeExamples } from "../../../schema/examples/tool-calls.ts";
 import { FailureBody, failures, type FailureCode } from "../../../schema/failures.ts";
 import { operations, subscriptions, type OperationName } from "../../../schema/index.ts";
-import type { AnyOperation } from "../../../schema/operation.ts";
+import type { AnyOperation, Operation, Subscription } from "../../../schema/operation.ts";
+import { answerExamples, argumentExample, bodyExamples, failureExamples, frameExamples } from "./examples.ts";
 import { aliases, shapes, streamedTwins, type Shape } from "./shapes.ts";
 
 export const CONTRACT_VERSION = "0.1.0";
@@ -31,10 +34,26 @@ export function openApiDocument(): object {
     },
     servers: [{ url: "/", description: "This server." }],
     security: [{ bearer: [] }],
-    tags: [...new Set([...Object.keys(operations).map(tagOf), "server"])].map((name) => ({ name })),
+    tags: [...new Set([...[...Object.keys(operations), ...Object.keys(subscriptions)].map(tagOf), "server"])].map(tag),
     paths,
-    components: { ...sharedComponents, schemas: components.schemas },
+    components: { ...sharedComponents, examples: examplesIn(paths), schemas: components.schemas },
+    // Beside those of the responses also what a tool answers in the body of a 200, as `code` beside `success: false`.
+    "x-failures": Object.fromEntries((Object.keys(failures) as FailureCode[]).map((code) => [code, failureRow(code)])),
   };
+}
+
+/** `anywhere`: any call may meet it, so a page tells it once. */
+function failureRow(code: FailureCode): Json {
+  const { http, retry } = failures[code];
+  const isCommon = codesOf({ errors: [], scope: "sessions:read" }, true).has(code);
+  return { http, retry, message: failureExamples[code]?.message, ...(isCommon && { anywhere: true }) };
+}
+
+/** The failures that the paths refer to. */
+function examplesIn(paths: Json): Json {
+  const text = JSON.stringify(paths);
+  const shown = Object.entries(failureExamples).filter(([code]) => text.includes(`"#/components/examples/${code}"`));
+  return Object.fromEntries(shown.map(([code, value]) => [code, { value }]));
 }
 
 function addPath(paths: Record<string, Json>, route: string, description: Json): void {
@@ -42,6 +61,28 @@ function addPath(paths: Record<string, Json>, route: string, description: Json):
   const at = `/v1${path}`;
   paths[at] = { ...paths[at], [method.toLowerCase()]: description };
 }
+
+const tag = (name: string): Json => ({ name, ...(subjects[name] !== undefined && { description: subjects[name] }) });
+
+/** What each subject is about, for whoever reads the document as a page. */
+const subjects: Partial<Record<string, string>> = {
+  sessions: "A caller's scoped permission to use some servers' tools; it ends after 30 idle minutes.",
+  servers: "The catalogue: every provider that can be connected, and what it offers.",
+  tools: "What can be run: the meta-tools, which the server routes, and each provider's own tools.",
+  toolCalls: "Every execution leaves a row: what was asked, who took it, and what became of it.",
+  payments: "What became of a charge or a payout, read once or as a stream.",
+  verifications: "The verdict on an identity verification, read once or as a stream.",
+  connections: "A project's stored credentials for a server. They are written, never read back.",
+  rails: "The ways money and goods can move, and how they are doing.",
+  ledger: "The books: double entry, append only, in minor units.",
+  consents: "A consumer is asked to let an agent spend within limits, and does or does not.",
+  mandates: "What consumers have signed that agents may spend, counted to the last centavo.",
+  wallets: "A consumer's funds and permissions, one slot a currency.",
+  keys: "Who is asking, and how keys are issued, rotated and revoked.",
+  projects: "Isolated environments of an organization, test or live, and what each has chosen for itself.",
+  logs: "Tool calls as they happen, one line each.",
+  server: "What the server itself answers: its health, its documents, MCP, and where providers notify it.",
+};
 
 const tagOf = (name: string): string => name.split(".")[0]!;
 
@@ -53,8 +94,8 @@ function describe(operation: AnyOperation, operationId: string, components: Comp
   const outside = Object.keys(input.properties).filter((field) => !inPath.includes(field));
   const hasBody = /^(POST|PUT|PATCH) /.test(route) && outside.length > 0;
   const parameters = [
-    ...inPath.map((field) => parameter(input, field, "path")),
-    ...(hasBody ? [] : outside.map((field) => parameter(input, field, "query"))),
+    ...inPath.map((field) => parameter(operation, input, field, "path")),
+    ...(hasBody ? [] : outside.map((field) => parameter(operation, input, field, "query"))),
     reference("parameters", "Project"),
     ...(effect === "reads" ? [] : [reference("parameters", "IdempotencyKey")]),
     ...(operation.kind === "stream" ? [reference("parameters", "LastEventId")] : []),
@@ -65,24 +106,24 @@ function describe(operation: AnyOperation, operationId: string, components: Comp
     description: scope === "none" ? "Any key may call this." : `The key needs the scope \`${scope}\`.`,
     tags: [tagOf(name)],
     parameters,
-    ...(hasBody && { requestBody: requestBody(input, outside) }),
+    ...(hasBody && { requestBody: requestBody(operation, input, outside) }),
     responses: { ...success(operation, shape, components), ...refusals(operation, hasBody) },
   };
 }
 
 const shapeOf = ({ name }: AnyOperation): Shape => (shapes as Partial<Record<string, Shape>>)[name] ?? {};
 
-function parameter(input: ObjectSchema, name: string, place: "path" | "query"): Json {
+function parameter(operation: AnyOperation, input: ObjectSchema, name: string, place: "path" | "query"): Json {
   const { description, ...schema } = input.properties[name] as Json;
   const required = place === "path" || input.required.includes(name);
-  return { name, in: place, required, ...(description !== undefined && { description }), schema };
+  return { name, in: place, required, ...(description !== undefined && { description }), schema, ...argumentExample(operation, name) };
 }
 
-function requestBody(input: ObjectSchema, fields: string[]): Json {
+function requestBody(operation: AnyOperation, input: ObjectSchema, fields: string[]): Json {
   const properties = Object.fromEntries(fields.map((field) => [field, input.properties[field]]));
   const required = fields.filter((field) => input.required.includes(field));
   const schema = { type: "object", properties, ...(required.length > 0 && { required }) };
-  return { required: required.length > 0, content: { "application/json": { schema } } };
+  return { required: required.length > 0, content: { "application/json": { schema, ...bodyExamples(operation, fields) } } };
 }
 
 function success(operation: AnyOperation, shape: Shape, components: Components): Json {
@@ -91,25 +132,29 @@ function success(operation: AnyOperation, shape: Shape, components: Components):
   }
   const status = shape.status ?? operation.successStatus ?? 200;
   if (status === 204) return { 204: { description: "Done.", headers: limited } };
+  const answered = (at: number): Json => ({ description: "Done.", headers: limited, content: answers(operation, shape, at, components) });
+  return { [status]: answered(status), ...(shape.statusOf && { 200: answered(200) }) };
+}
+
+function answers(operation: Operation, shape: Shape, status: number, components: Components): Json {
   const twin = streamedTwins[operation.name as OperationName];
-  const content = {
-    "application/json": { schema: components.add(shape.response ?? operation.output) },
+  return {
+    "application/json": { schema: components.add(shape.response ?? operation.output), ...answerExamples(operation, shape, status) },
     ...(twin && events(subscriptions[twin], components)),
   };
-  const done = { description: "Done.", headers: limited, content };
-  return { [status]: done, ...(shape.statusOf && { 200: done }) };
 }
 
 /** A stream is text to OpenAPI 3.1; what each `data:` line holds is said beside it. */
-function events({ output }: AnyOperation, components: Components): Json {
+function events(subscription: Subscription, components: Components): Json {
   return {
     "text/event-stream": {
       schema: {
         type: "string",
         description: "Server-sent events; the `data` of each is JSON. Comment frames keep the connection alive.",
         contentMediaType: "application/json",
-        contentSchema: components.add(output),
+        contentSchema: components.add(subscription.output),
       },
+      ...frameExamples(subscription),
     },
   };
 }
@@ -123,8 +168,8 @@ function refusals(operation: AnyOperation, hasBody: boolean): Json {
   return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, refusal(codes)]));
 }
 
-/** What every operation may meet on the way in, and then its own. */
-function codesOf({ errors, scope }: AnyOperation, hasBody: boolean): Set<FailureCode> {
+/** What an operation may meet on the way in, and then its own. */
+function codesOf({ errors, scope }: Pick<AnyOperation, "errors" | "scope">, hasBody: boolean): Set<FailureCode> {
   return new Set([
     ...(hasBody ? (["body_malformed", "body_too_large"] as const) : []),
     "validation_failed",
@@ -145,9 +190,12 @@ function refusal(codes: readonly FailureCode[]): Json {
   return {
     description: codes.map((code) => `\`${code}\``).join(", "),
     headers: isLimit ? { ...limited, "retry-after": reference("headers", "RetryAfter") } : headers,
-    content: { "application/json": { schema: { allOf: [reference("schemas", "FailureBody"), named] } } },
+    content: { "application/json": { schema: { allOf: [reference("schemas", "FailureBody"), named] }, examples: failureReferences(codes) } },
   };
 }
+
+const failureReferences = (codes: readonly FailureCode[]): Json =>
+  Object.fromEntries(codes.filter((code) => code in failureExamples).map((code) => [code, reference("examples", code)]));
 
 interface ObjectSchema {
   properties: Json;
@@ -191,7 +239,7 @@ function relocated(value: unknown): unknown {
 
 const moved = (reference: string): string => reference.replace("#/$defs/", "#/components/schemas/");
 
-const reference = (kind: "schemas" | "parameters" | "headers", name: string): Json =>
+const reference = (kind: "schemas" | "examples" | "parameters" | "headers", name: string): Json =>
   ({ $ref: `#/components/${kind}/${name}` });
 
 const headers = { "x-request-id": reference("headers", "RequestId") };
@@ -219,15 +267,15 @@ const sharedComponents = {
   },
   parameters: {
     Project: {
-      name: "x-codespar-project", in: "header", required: false, schema: { type: "string" },
+      name: "x-codespar-project", in: "header", required: false, schema: { type: "string" }, example: projectId,
       description: "The project that a service key acts in. A project's own key needs none, and is refused for another project's.",
     },
     IdempotencyKey: {
-      name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", minLength: 1, maxLength: 255 },
+      name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", minLength: 1, maxLength: 255 }, example: order,
       description: "Your name for this one effect, bare or quoted: a repeat returns the first answer.",
     },
     LastEventId: {
-      name: "Last-Event-ID", in: "header", required: false, schema: { type: "string" },
+      name: "Last-Event-ID", in: "header", required: false, schema: { type: "string" }, example: "7412.91",
       description: "The id of the last event that was read; the stream resumes behind it.",
     },
   },
@@ -236,19 +284,26 @@ const sharedComponents = {
 const plain = (operationId: string, summary: string, responses: Json): Json =>
   ({ operationId, summary, tags: ["server"], security: [], responses });
 
-const anyObject = { "application/json": { schema: { type: "object" } } };
-const json = (description: string): Json => ({ description, headers, content: anyObject });
+const shown = (example: object): Json => ({ "application/json": { schema: { type: "object" }, example } });
+const json = (description: string, example: object): Json => ({ description, headers, content: shown(example) });
 const webPage = (description: string): Json => ({ description, headers, content: { "text/html": { schema: { type: "string" } } } });
 const failed = (code: FailureCode): Json => refusal([code]);
+
+const RPC_ANSWER = {
+  jsonrpc: "2.0", id: 1,
+  result: { content: [{ type: "text", text: JSON.stringify(chargeOutput, null, 2) }], structuredContent: executeExamples[0]!.output },
+};
 
 const rpc = (operationId: string, summary: string, parameters: Json[]): Json => ({
   post: {
     operationId, summary, tags: ["server"], parameters,
-    requestBody: { required: true, content: anyObject },
+    requestBody: { required: true, content: shown({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "codespar_charge", arguments: chargeInput } }) },
     responses: {
       200: {
         description: "A JSON-RPC answer.", headers,
-        content: { ...anyObject, "text/event-stream": { schema: { type: "string" } } },
+        content: {
+          ...shown(RPC_ANSWER), "text/event-stream": { schema: { type: "string" }, example: `event: message\ndata: ${JSON.stringify(RPC_ANSWER)}\n\n` },
+        },
       },
       202: { description: "A notification was taken.", headers },
       401: failed("unauthorized"),
@@ -257,20 +312,29 @@ const rpc = (operationId: string, summary: string, parameters: Json[]): Json => 
   },
 });
 
-const pathParameter = (name: string): Json => ({ name, in: "path", required: true, schema: { type: "string" } });
+const pathParameter = (name: string, example: string): Json => ({ name, in: "path", required: true, schema: { type: "string" }, example });
+
+const metaToolsAnswer = json("They may be kept for five minutes.", {
+  generated_from: `codespar-server ${CONTRACT_VERSION}`,
+  tools: [{ name: "codespar_discover", description: "Find a tool for a need that the other tools do not cover.", inputSchema: { type: "object" } }],
+});
 
 /** What the host answers beside the operations. */
 const hostPaths: Record<string, Json> = {
-  "/health": { get: plain("server.health", "Whether the process is up.", { 200: json("It is.") }) },
+  "/health": { get: plain("server.health", "Whether the process is up.", { 200: json("It is.", { status: "ok" }) }) },
   "/ready": {
-    get: plain("server.ready", "Whether it can serve.", { 200: json("It can."), 503: json("It cannot.") }),
+    get: plain("server.ready", "Whether it can serve.", {
+      200: json("It can.", { ok: true, checks: { database: "ok", migrations: "ok" } }),
+      503: json("It cannot.", { ok: false, checks: { database: "no answer" } }),
+    }),
   },
-  "/openapi.json": { get: plain("server.openapi", "This document.", { 200: json("OpenAPI 3.1.") }) },
-  "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.") }) },
-  "/meta-tools.json": { get: plain("server.metaTools", "The meta-tools, for whoever wants to read them.", { 200: json("They may be kept for five minutes.") }) },
-  "/v1/meta-tools.json": { get: plain("server.metaToolsV1", "The same.", { 200: json("They may be kept for five minutes.") }) },
+  "/docs": { get: plain("server.docs", "This document as a page.", { 200: webPage("The page. It may be kept for five minutes.") }) },
+  "/openapi.json": { get: plain("server.openapi", "This document.", { 200: json("OpenAPI 3.1.", { openapi: "3.1.0", info: { title: "codespar-server", version: CONTRACT_VERSION }, paths: {} }) }) },
+  "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.", { openapi: "3.1.0", info: { title: "codespar-server", version: CONTRACT_VERSION }, paths: {} }) }) },
+  "/meta-tools.json": { get: plain("server.metaTools", "The meta-tools, for whoever wants to read them.", { 200: metaToolsAnswer }) },
+  "/v1/meta-tools.json": { get: plain("server.metaToolsV1", "The same.", { 200: metaToolsAnswer }) },
   "/connect/{link_token}": {
-    parameters: [pathParameter("link_token")],
+    parameters: [pathParameter("link_token", "lnk_example")],
     get: plain("connections.page", "The page on which a user connects a server.", { 200: webPage("The form."), 410: webPage("The link was used, or is over.") }),
     post: {
       ...plain("connections.submit", "What the page's form sends.", {
@@ -282,7 +346,7 @@ const hostPaths: Record<string, Json> = {
   },
   "/mcp": rpc("server.mcp", "MCP over Streamable HTTP, in a session of its own.", [reference("parameters", "Project")]),
   "/v1/sessions/{session_id}/mcp": rpc("sessions.mcp", "MCP over Streamable HTTP, in this session.", [
-    pathParameter("session_id"), reference("parameters", "Project"),
+    pathParameter("session_id", sessionId), reference("parameters", "Project"),
   ]),
   "/v1/webhooks/{server}/{connection}": {
     post: {
@@ -292,8 +356,8 @@ const hostPaths: Record<string, Json> = {
         404: failed("connection_not_found"),
         413: failed("body_too_large"),
       }),
-      parameters: [pathParameter("server"), pathParameter("connection")],
-      requestBody: { required: true, content: { "*/*": { schema: {} } } },
+      parameters: [pathParameter("server", "asaas"), pathParameter("connection", connectionId)],
+      requestBody: { required: true, content: { "*/*": { schema: {}, example: { id: "evt_1", event: "PAYMENT_RECEIVED", payment: { id: paymentId } } } } },
     },
   },
 };

@@ -85,7 +85,7 @@ export const shapes: { [Name in OperationName]?: Shape<Wire<Operations[Name]["ou
   "sessions.logs": { output: (page) => ({ ...page, data: page.logs }), response: RestLogPage },
   "servers.list": {
     input: ({ region, ...fields }) => ({ ...(region !== undefined && { country: region }), ...fields }),
-    request: listServers.input.extend({ region: z.string().optional().describe("The same as `country`.") }),
+    request: listServers.input.extend({ region: z.string().optional().meta({ description: "The same as `country`.", examples: ["BR"] }) }),
     output: ({ servers, ...page }) => {
       const rows = servers.map(asRestServer);
       return { servers: rows, data: rows, ...page };

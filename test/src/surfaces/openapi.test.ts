@@ -29,7 +29,7 @@ const describedAt = (route: string): Described | undefined => {
   return document.paths[`/v1${path}`]?.[method.toLowerCase()];
 };
 
-test("redocly finds no error in it", async () => {
+test("redocly finds no error in it, and no example that its schema refuses", async () => {
   const folder = await mkdtemp(join(tmpdir(), "codespar-openapi-"));
   const file = join(folder, "openapi.json");
   await writeFile(file, JSON.stringify(document));
@@ -40,8 +40,10 @@ test("redocly finds no error in it", async () => {
   );
   const { stdout } = await lint.catch((failed: { stdout: string }) => failed);
   await rm(folder, { recursive: true });
-  const { problems, totals } = JSON.parse(stdout) as { problems: { severity: string }[]; totals: { errors: number } };
-  expect(problems.filter(({ severity }) => severity === "error")).toEqual([]);
+  const { problems, totals } = JSON.parse(stdout) as { problems: { severity: string; ruleId: string }[]; totals: { errors: number } };
+  // It only warns of an example that its schema refuses, and of a component that nobody refers to.
+  const minded = ["no-invalid-media-type-examples", "no-invalid-parameter-examples", "no-unused-components"];
+  expect(problems.filter(({ severity, ruleId }) => severity === "error" || minded.includes(ruleId))).toEqual([]);
   expect(totals.errors).toBe(0);
 }, 30_000);
 
@@ -75,6 +77,12 @@ test("what reads takes its arguments in the query, none of them required where a
   expect(parameters.filter((parameter) => parameter.in === "query").map(({ name, required }) => [name, required])).toEqual([
     ["status", false], ["user_id", false], ["limit", false], ["before", false],
   ]);
+});
+
+test("every subject says what it is about", () => {
+  const { tags } = document as unknown as { tags: { name: string; description?: string }[] };
+  const silent = tags.filter(({ description }) => description === undefined).map(({ name }) => name);
+  expect(silent, `add ${silent.join(", ")} to \`subjects\` in src/surfaces/rest/openapi.ts`).toEqual([]);
 });
 
 test("every reference leads somewhere", () => {
