@@ -28,6 +28,8 @@ export const rails: readonly Rail[] = [
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
+  { id: "asaas-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
+  { id: "mercado-pago-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
   { id: "domestic-label", tool: "codespar_ship", verb: "label", method: "label", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },

@@ -97,6 +97,8 @@ const groupThousands = (decimal: string, separator: string): string =>
  */
 export const amountUnits = {
   "codespar_charge.amount": { unit: "minor", mayBeMajor: true },
+  "codespar_checkout.amount": { unit: "minor", mayBeMajor: true },
+  "codespar_checkout.items.price": { unit: "minor", mayBeMajor: true },
   "codespar_pay.amount": { unit: "minor", mayBeMajor: false },
   "codespar_invoice.items.amount": { unit: "minor", mayBeMajor: true },
   "codespar_invoice.items.unit_price": { unit: "minor", mayBeMajor: true },

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { merchant, newProject, project } from "./examples/access.ts";
 import { projectId } from "./examples/cast.ts";
+import { toolSets, type ToolSet } from "./meta-tools/index.ts";
 import { AmountUnit } from "./money.ts";
 import { operation, pageInput, Timestamp } from "./operation.ts";
 import { Environment } from "./tool-calls.ts";
@@ -34,6 +35,8 @@ export const ProjectSettings = z.object({
   charge_amount_unit: AmountUnit.nullable()
     .describe("In which unit charges without `amount_unit` are written. Null: minor in test, and a refusal in live."),
   failover_when_not_reached: z.boolean().describe("Whether the next provider is tried when nothing left this machine."),
+  strict_servers: z.boolean().describe("Whether direct calls of providers' own tools are bound by the session's servers, as agents and MCP always are."),
+  tool_set: z.enum(Object.keys(toolSets) as [ToolSet, ...ToolSet[]]).describe("Which meta-tools models and sessions are shown: the nine, or all. Every one can be called."),
   merchant: Merchant.nullable(),
 }).meta({ id: "ProjectSettings" });
 export type ProjectSettings = z.output<typeof ProjectSettings>;

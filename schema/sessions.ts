@@ -23,6 +23,7 @@ export const Session = z.object({
   environment: Environment,
   user_id: z.string(),
   servers: z.array(z.string()),
+  strict_servers: z.boolean().describe("Whether direct calls, too, reach only the servers named here."),
   status: SessionStatus,
   metadata: z.record(z.string(), z.string()).nullable(),
   tool_call_count: z.int(),
@@ -44,6 +45,7 @@ export const createSession = operation({
   input: z.object({
     user_id: z.string().min(1).max(128),
     servers: z.array(z.string().min(1).max(64)).max(SESSION_SERVERS_MAX).default([]).describe("Catalogue ids; may be empty."),
+    strict_servers: z.boolean().default(false).describe("Binds direct calls of providers' own tools to `servers`, as agents and MCP always are."),
     metadata: z.record(z.string(), z.string().max(1000)).optional(),
     mocks: z.record(z.string(), z.unknown()).optional().describe("Test keys only: answers by tool, returned verbatim."),
   }),

@@ -3,7 +3,7 @@
  * request, so bounds, patterns and formats stay out: the door checks them and names the field that is wrong.
  */
 import type { z } from "zod";
-import { metaToolList } from "./meta-tools/index.ts";
+import { metaToolList, toolSets, type ToolSet } from "./meta-tools/index.ts";
 import { amountUnits } from "./money.ts";
 import type { MetaTool } from "./meta-tools/meta-tool.ts";
 import { readFields, type WireField, type WireSchema } from "./wire-schema.ts";
@@ -32,11 +32,11 @@ export interface ToolDefinition {
 }
 
 /**
- * The nine, in the order of the contract. Built once; callers do not change it.
+ * The meta-tools of a set, in the order of the contract. Built once; callers do not change it.
  *
  * unit  in which the amounts will be read that a caller may write in either: a model writes what it is shown
  */
-export const toolDefinitions = (unit: "minor" | "major" = "minor"): readonly ToolDefinition[] => definitions[unit];
+export const toolDefinitions = (unit: "minor" | "major" = "minor", set: ToolSet | "every" = "core9"): readonly ToolDefinition[] => definitions[set][unit];
 
 export const toolDefinition = (tool: MetaTool): ToolDefinition =>
   ({ name: tool.name, description: tool.description, input_schema: inputSchemaOf(tool.shown, tool.advertisedRequired) });
@@ -107,5 +107,9 @@ function inMajorUnits(tool: ToolDefinition): ToolDefinition {
   return copy;
 }
 
-const minor: readonly ToolDefinition[] = metaToolList.map(toolDefinition);
-const definitions = { minor, major: minor.map(inMajorUnits) };
+function inBothUnits(tools: readonly MetaTool[]): Record<"minor" | "major", readonly ToolDefinition[]> {
+  const minor = tools.map(toolDefinition);
+  return { minor, major: minor.map(inMajorUnits) };
+}
+
+const definitions = { core9: inBothUnits(toolSets.core9), all: inBothUnits(toolSets.all), every: inBothUnits(metaToolList) };

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { asFailure, Failure } from "../schema/failures.ts";
 import { operations, subscriptions, type OperationName, type Operations, type SubscriptionName, type Subscriptions } from "../schema/index.ts";
+import { isObject } from "../schema/meta-tools/meta-tool.ts";
 import type { AnyOperation, Domain } from "../schema/operation.ts";
 import type { Origin } from "../schema/tool-calls.ts";
 import { createKeyWatch, type WatchedKey } from "./access/key-watch.ts";
@@ -80,11 +81,28 @@ async function enter(
 }
 
 function parse(operation: AnyOperation, input: unknown): unknown {
+  refuseCredentials(operation, input);
   const result = operation.input.safeParse(withoutNulls(input ?? {}));
   if (result.success) return result.data;
   const { at } = argumentFailure(result.error.issues[0]!, input);
   const { field, expected, problem } = at as { field?: string; expected?: string; problem?: string };
   throw new Failure("validation_failed", { ...(field && { field }), problem: problem ?? expected ?? "is not valid", ...(expected && { expected }) });
+}
+
+/** Names that a credential is sent under. */
+const CREDENTIAL = /secret|password|passwd|credential|private_?key|api_?key|access_?token|authorization/i;
+
+/**
+ * Credentials are stored with a connection and never travel with a call (M-252). An argument of such a name that the operation does
+ * not have would be dropped unseen; so it is refused by name instead, and so is one hidden in the metadata.
+ */
+function refuseCredentials({ input: schema }: AnyOperation, input: unknown): void {
+  if (!isObject(input)) return;
+  const known = (schema as z.ZodObject).shape;
+  const metadata = isObject(input["metadata"]) ? Object.keys(input["metadata"]).map((name) => `metadata.${name}`) : [];
+  const field = [...Object.keys(input).filter((name) => !Object.hasOwn(known, name)), ...metadata].find((name) => CREDENTIAL.test(name));
+  if (field === undefined) return;
+  throw new Failure("validation_failed", { field, problem: "looks like a credential; connect the server instead, and leave it out here", expected: "no credentials" });
 }
 
 /** At the top level `null` and absent mean the same; inside a tool's arguments its own reading decides. */

@@ -12,7 +12,7 @@ export const project: Wire<typeof Project> = {
   slug: "loja-de-teste",
   is_default: true,
   environment: "test",
-  settings: { charge_amount_unit: "minor", failover_when_not_reached: false, merchant: null },
+  settings: { charge_amount_unit: "minor", failover_when_not_reached: false, strict_servers: false, tool_set: "core9", merchant: null },
   created_at: at("09:00:00.000"),
 };
 

@@ -12,6 +12,7 @@ export const session: Wire<typeof Session> = {
   environment: "test",
   user_id: userId,
   servers: ["asaas", "persona", "z-api"],
+  strict_servers: false,
   status: "active",
   metadata: { channel: "web" },
   tool_call_count: 1,

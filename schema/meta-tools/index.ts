@@ -1,16 +1,21 @@
-/** The nine meta-tools, in the order models are shown them. */
+/** The meta-tools: the nine that models are shown unless a project says otherwise, and those that are one setting away (C-01). */
 import { charge } from "./charge.ts";
+import { checkout } from "./checkout.ts";
 import { cryptoPay } from "./crypto-pay.ts";
 import { discover } from "./discover.ts";
+import { getStarted } from "./get-started.ts";
 import { invoice } from "./invoice.ts";
 import { kyc } from "./kyc.ts";
+import { ledger } from "./ledger.ts";
+import { listTools } from "./list-tools.ts";
 import { manageConnections } from "./manage-connections.ts";
 import type { MetaTool } from "./meta-tool.ts";
 import { notify } from "./notify.ts";
 import { pay } from "./pay.ts";
 import { ship } from "./ship.ts";
 
-export const metaTools = {
+/** In the order models are shown them. */
+const core = {
   codespar_charge: charge,
   codespar_pay: pay,
   codespar_invoice: invoice,
@@ -22,8 +27,24 @@ export const metaTools = {
   codespar_manage_connections: manageConnections,
 } as const;
 
+const further = {
+  codespar_checkout: checkout,
+  codespar_ledger: ledger,
+  codespar_get_started: getStarted,
+} as const;
+
+/** `codespar_list_tools` is for callers: a model has its tools before it. */
+export const metaTools = { ...core, ...further, codespar_list_tools: listTools } as const;
+
 export type MetaToolName = keyof typeof metaTools;
 
 export const isMetaTool = (name: string): name is MetaToolName => Object.hasOwn(metaTools, name);
 
 export const metaToolList: readonly MetaTool[] = Object.values(metaTools) as unknown as MetaTool[];
+
+/** Which meta-tools a project's models and sessions are shown. Every one of them can be called whatever is shown. */
+export const toolSets = {
+  core9: Object.values(core) as unknown as readonly MetaTool[],
+  all: Object.values({ ...core, ...further }) as unknown as readonly MetaTool[],
+} as const;
+export type ToolSet = keyof typeof toolSets;

@@ -28,6 +28,8 @@ export interface MetaTool<
   readonly aliases: readonly (readonly [from: string, to: string])[];
   /** Reshapes what a rename cannot express; runs after the aliases, on plain JSON. */
   readonly reshape: (args: JsonObject) => JsonObject;
+  /** What a provider is asked, where that is not the arguments themselves. */
+  readonly asked?: (parsed: never) => object;
   readonly output: Output;
 }
 
@@ -61,6 +63,7 @@ export function metaTool<
   advertisedRequired?: readonly string[];
   aliases?: readonly (readonly [string, string])[];
   reshape?: (args: JsonObject) => JsonObject;
+  asked?: (parsed: never) => object;
   output: Output;
 }): MetaTool<Name, z.ZodObject<Shown & Caller>, Output> {
   const { shown, caller, aliases = [], reshape = (args) => args, advertisedRequired = [], ...rest } = definition;

@@ -4,6 +4,7 @@ import postgres from "postgres";
 import type { z } from "zod";
 import { Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
+import type { ToolSet } from "../../schema/meta-tools/index.ts";
 import type { AmountUnit } from "../../schema/money.ts";
 import type { Domain } from "../../schema/operation.ts";
 import {
@@ -25,6 +26,8 @@ export interface ProjectSettings {
   failoverWhenNotReached?: boolean;
   /** Binds direct calls of providers' own tools to the session's servers, as agents and MCP always are (C-56). */
   strictServers?: boolean;
+  /** Which meta-tools models and sessions are shown; the nine unless told. */
+  toolSet?: ToolSet | undefined;
   merchant?: Merchant;
 }
 
@@ -181,9 +184,11 @@ const toProject = (row: ProjectRow): Project => ({
   settings: toWire(row.settings), created_at: row.createdAt,
 });
 
-const toWire = ({ chargeAmountUnit, failoverWhenNotReached, merchant }: ProjectSettings): WireSettings => ({
+const toWire = ({ chargeAmountUnit, failoverWhenNotReached, strictServers, toolSet, merchant }: ProjectSettings): WireSettings => ({
   charge_amount_unit: chargeAmountUnit ?? null,
   failover_when_not_reached: failoverWhenNotReached ?? false,
+  strict_servers: strictServers ?? false,
+  tool_set: toolSet ?? "core9",
   merchant: merchant
     ? {
         name: merchant.name, tax_id: merchant.taxId, city: merchant.city, sender: merchant.sender,
@@ -195,11 +200,13 @@ const toWire = ({ chargeAmountUnit, failoverWhenNotReached, merchant }: ProjectS
 
 /** What a change sets, and the names of what it unsets. */
 function fromWire(change: Partial<WireSettings>): { set: ProjectSettings; unset: string[] } {
-  const { charge_amount_unit: unit, failover_when_not_reached: failover, merchant } = change;
+  const { charge_amount_unit: unit, failover_when_not_reached: failover, strict_servers: strict, tool_set: toolSet, merchant } = change;
   return {
     set: {
       ...(unit && { chargeAmountUnit: unit }),
       ...(failover !== undefined && { failoverWhenNotReached: failover }),
+      ...(strict !== undefined && { strictServers: strict }),
+      ...(toolSet !== undefined && { toolSet }),
       ...(merchant && { merchant: toMerchant(merchant) }),
     },
     unset: [...(unit === null ? ["chargeAmountUnit"] : []), ...(merchant === null ? ["merchant"] : [])],

@@ -115,7 +115,7 @@ async function* drive(
 function toolsOf(platform: Platform, run: Run): AgentTools {
   const { principal } = run.caller;
   return {
-    definitions: sessionTools(platform, run.servers).map(({ name, description, input_schema }) => ({ name, description, input_schema: input_schema as object })),
+    definitions: sessionTools(platform, run.servers, { toolSet: principal.settings.toolSet }).map(({ name, description, input_schema }) => ({ name, description, input_schema: input_schema as object })),
     run: async ({ id, name, input: written }) => {
       const input = withUsersReference(written, run.message);
       const result = await execute(platform, { principal, sessionId: run.sessionId, tool: name, input, origin: "agent", runId: run.id });

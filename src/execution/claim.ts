@@ -39,6 +39,8 @@ export interface Claim {
   failoverTrail: readonly Candidate[];
   /** Whose permission the money moves under; counted in the transaction of the claim. */
   mandate?: MandateClaim | undefined;
+  /** What else has to be written with the claim, or the claim is not made. */
+  within?: ((tx: TransactionSql, claimed: Claimed) => Promise<void>) | undefined;
 }
 
 /** A call that was claimed here: what was written, without another look at its row. */
@@ -61,7 +63,7 @@ const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 export async function claim(platform: Platform, wanted: Claim): Promise<Verdict> {
   const key = keyOf(wanted.key);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const claimed = wanted.mandate ? await claimUnder(platform, wanted, key, wanted.mandate) : await insertClaim(platform, platform.db.sql, wanted, key);
+    const claimed = await (wanted.mandate || wanted.within ? claimWithMore(platform, wanted, key) : insertClaim(platform, platform.db.sql, wanted, key));
     if (claimed) platform.hub.wake();
     if (claimed) return claimed;
     const first = await firstOf(platform, wanted, key);
@@ -81,11 +83,13 @@ export function checkedKey(written: unknown): string {
   return written;
 }
 
-/** A call that a mandate does not allow is not claimed, and a repeat uses nothing. */
-const claimUnder = (platform: Platform, wanted: Claim, key: string, mandate: MandateClaim): Promise<Claimed | undefined> =>
+/** A call that its mandate does not allow is not claimed, and a repeat uses nothing. */
+const claimWithMore = (platform: Platform, wanted: Claim, key: string): Promise<Claimed | undefined> =>
   transaction(platform.db, async (tx) => {
     const claimed = await insertClaim(platform, tx, wanted, key);
-    if (claimed) await takeUse(tx, { ...wanted.principal, toolCallId: claimed.id, money: wanted.money!, at: claimed.calledAt }, mandate);
+    if (!claimed) return undefined;
+    if (wanted.mandate) await takeUse(tx, { ...wanted.principal, toolCallId: claimed.id, money: wanted.money!, at: claimed.calledAt }, wanted.mandate);
+    await wanted.within?.(tx, claimed);
     return claimed;
   });
 

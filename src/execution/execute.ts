@@ -13,6 +13,7 @@ import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
 import { orderedJson, plainJson } from "../json.ts";
+import type { LocalAct } from "../ledger/books.ts";
 import type { Platform } from "../platform.ts";
 import { degradedProviders } from "../rails/health.ts";
 import { chooseRoute, type Candidate, type RailNeed, type Route } from "../rails/router.ts";
@@ -22,10 +23,10 @@ import { argumentFailure, prepareArguments } from "./arguments.ts";
 import { claim, settledFirst, type Claim, type Claimed } from "./claim.ts";
 import { dispatch, type Target } from "./dispatch.ts";
 import { isMandateRefusal } from "../mandates/decide.ts";
-import { localTools } from "./local-tools.ts";
+import { localActs, localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
-import { storedError } from "./record.ts";
+import { recordFinished, storedError } from "./record.ts";
 import { canonicalName, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
@@ -76,14 +77,34 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   const { tool } = resolved;
   const { canonical, parsed } = prepareArguments(tool, request.input, projectOf(request));
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
-  if (local) return { row: await writeFinished(platform, request, { server: "codespar", output: await local(platform, request.principal, session.userId), input: canonical }) };
+  if (local) return { row: await writeFinished(platform, request, { server: OURS, output: await local(platform, request.principal, session), input: canonical }) };
+  const act = localActs[tool.name as MetaToolName]?.(parsed as never);
+  if (act) return actLocally(platform, request, { name, canonical, fingerprint: meaning(name, plainJson(parsed) as JsonObject) }, act);
 
   const plan = planners[tool.name as MetaToolName]!(parsed as never);
   const { ranked, routing, failoverTrail } = await routeFor(platform, session, plan.need);
   const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
   // By what was understood, not by what was written: a default that is spelled out means the same.
   const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
-  return claimAndDispatch(platform, request, { name, serverId: "codespar", canonical, fingerprint, plan, targets, routing, failoverTrail });
+  return claimAndDispatch(platform, request, { name, serverId: OURS, canonical, fingerprint, plan, targets, routing, failoverTrail });
+}
+
+/** The server of what we do ourselves. */
+const OURS = "codespar";
+
+/** An effect of ours: claimed, made and answered in one transaction, so that a repeat finds all of it or nothing. */
+async function actLocally(
+  platform: Platform, request: ExecuteRequest, call: Pick<Prepared, "name" | "canonical" | "fingerprint">, act: LocalAct,
+): Promise<{ row: AnsweredRow; replayed?: boolean }> {
+  const prepared: Prepared = {
+    ...call, serverId: OURS, plan: { settles: undefined, acts: true, identity: call.canonical }, targets: [], routing: [], failoverTrail: [],
+  };
+  const verdict = await claim(platform, {
+    ...claimOf(request, prepared),
+    within: async (tx, { id, calledAt }) => recordFinished(tx, { ...request.principal, id }, await act(tx, { ...request.principal, toolCallId: id, at: calledAt }), calledAt),
+  });
+  if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
+  return { row: await findToolCall(platform, request.principal.projectId, verdict.id) };
 }
 
 /**
@@ -107,11 +128,11 @@ export interface Prepared {
   failoverTrail: readonly Candidate[];
 }
 
-/** What a session's `servers` bound: the agent and MCP always, a key's holder where the project says so (C-56). Throws tool_not_in_session. */
+/** What a session's `servers` bound: the agent and MCP always, a key's holder where the session or the project says so (C-56). Throws tool_not_in_session. */
 export function refuseOutsideSession(
-  { origin, principal }: Pick<ExecuteRequest, "origin" | "principal">, { servers }: Pick<SessionRow, "servers">, tool: string, serverId: string,
+  { origin, principal }: Pick<ExecuteRequest, "origin" | "principal">, { servers, strictServers }: Pick<SessionRow, "servers" | "strictServers">, tool: string, serverId: string,
 ): void {
-  const isBound = origin !== "direct" || principal.settings.strictServers === true;
+  const isBound = origin !== "direct" || strictServers || principal.settings.strictServers === true;
   if (isBound && !servers.includes(serverId)) throw new Failure("tool_not_in_session", { tool, servers });
 }
 

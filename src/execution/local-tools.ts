@@ -5,21 +5,43 @@ import { Failure } from "../../schema/failures.ts";
 import type { DiscoverRequest, DiscoverResult } from "../../schema/meta-tools/discover.ts";
 import { metaToolList, type MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { ManageConnectionsRequest, ManageConnectionsResult } from "../../schema/meta-tools/manage-connections.ts";
+import type { LedgerRequest } from "../../schema/meta-tools/ledger.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
+import { accountBalance, bookEntry, openAccount, type LocalAct } from "../ledger/books.ts";
 import type { Platform } from "../platform.ts";
 import { catalogEntry } from "../rails/catalog.ts";
+import type { SessionRow } from "../sessions/sessions.ts";
+import { sessionTools } from "../sessions/tools.ts";
 import { paymentStatus } from "../settlement/status.ts";
+import { firstSteps } from "./first-steps.ts";
 
-type Answer = (platform: Platform, principal: Principal, userId: string) => Promise<object>;
+/** Who asks, in which session. */
+type Asker = Pick<SessionRow, "userId" | "servers">;
+type Answer = (platform: Platform, principal: Principal, asker: Asker) => Promise<object>;
 
-/** By tool: how it answers, or undefined when these arguments need a provider after all. */
+/** By tool: how it answers, or undefined when these arguments need a provider (or have an effect) after all. */
 export const localTools: { [Name in MetaToolName]?: (request: never) => Answer | undefined } = {
-  codespar_discover: (request: DiscoverRequest) => (platform, principal, userId) => discover(platform, principal, userId, request),
-  codespar_manage_connections: (request: ManageConnectionsRequest) => (platform, principal, userId) => manageConnections(platform, principal, userId, request),
+  codespar_discover: (request: DiscoverRequest) => (platform, principal, { userId }) => discover(platform, principal, userId, request),
+  codespar_manage_connections: (request: ManageConnectionsRequest) => (platform, principal, { userId }) => manageConnections(platform, principal, userId, request),
   codespar_pay: (request: PayoutRequest) =>
     request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
+  codespar_ledger: (request: LedgerRequest) =>
+    request.action === "balance" ? (platform, principal) => accountBalance(platform, principal, request) : undefined,
+  codespar_get_started: () => (platform, principal) => firstSteps(platform, principal),
+  codespar_list_tools: () => async (platform, principal, { servers }) => {
+    const tools = sessionTools(platform, servers, principal.settings).map(({ name, description, server }) => ({ name, description, server }));
+    return { tools, count: tools.length };
+  },
+};
+
+/** By tool: an effect of ours, made in the transaction that claims the call; undefined when these arguments have none. */
+export const localActs: { [Name in MetaToolName]?: (request: never) => LocalAct | undefined } = {
+  codespar_ledger: (request: LedgerRequest) => {
+    if (request.action === "entry") return bookEntry(request);
+    return request.action === "account" ? openAccount(request) : undefined;
+  },
 };
 
 /** Where an operator will manage connections: the published clients read a deep link here, and no page answers it yet. */

@@ -16,7 +16,7 @@ export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown)
     const provider = await openProvider(platform, connection);
     const run = provider[verb] as ((request: unknown, call: CallContext) => Promise<Outcome<unknown>>) | undefined;
     if (!run) throw new Error(`${connection.serverId} has no ${verb}`);
-    const answer = await run(parsed, call);
+    const answer = await run(tool.asked ? tool.asked(parsed as never) : parsed, call);
     return answer.outcome === "accepted" ? { ...answer, result: z.encode(tool.output, answer.result) as object } : answer;
   };
 

@@ -2,6 +2,7 @@
 import { Failure } from "../../schema/failures.ts";
 import { canonical, fingerprint } from "../../schema/jcs.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
+import { toCharge, type CheckoutRequest } from "../../schema/meta-tools/checkout.ts";
 import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { invoiceCurrencies, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
@@ -44,6 +45,17 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
       reference: request.reference ?? orderReference(request.metadata),
     },
   })) satisfies Planner<ChargeRequest> as Planner<never>,
+
+  codespar_checkout: ((request: CheckoutRequest) => {
+    const { amount, currency, method, country, provider, buyer, reference, metadata } = toCharge(request);
+    return {
+      need: { tool: "codespar_checkout", method, currency, country: country?.toUpperCase(), provider },
+      money: { amountMinor: amount, currency },
+      settles: "payment",
+      acts: true,
+      identity: { payee: partyIdentity(buyer), amount: String(amount), currency, method, reference: reference ?? orderReference(metadata) },
+    };
+  }) satisfies Planner<CheckoutRequest> as Planner<never>,
 
   codespar_pay: ((request: PayoutRequest) => {
     if (request.amount === undefined)

@@ -63,6 +63,14 @@ export async function recordAccepted(
     await post(tx, call, labelBought({ toolCallId: call.id, provider, money: answer.cost, occurredAt: now }), now);
 }
 
+/** The call is over as soon as it is claimed: what it did was ours to do. `output` is JSON. */
+export async function recordFinished(tx: TransactionSql, { projectId, id }: Pick<RecordedCall, "projectId" | "id">, output: object, at: Date): Promise<void> {
+  await tx`
+    update tool_calls set status = 'success', outcome = 'accepted', output = ${orderedJson(tx, { ...output, tool_call_id: id })}, finished_at = ${at}, duration_ms = 0,
+      lease_until = null
+    where project_id = ${projectId} and id = ${id}`;
+}
+
 /**
  * The call ended without effect, so it stands for no intent any more: an agent may correct it and ask again. One whose request never
  * left gives its key back, too, so that a repeat may try again.

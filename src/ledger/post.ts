@@ -7,10 +7,10 @@ import type { Posting } from "./rules.ts";
 export async function post(
   tx: TransactionSql,
   { orgId, projectId }: { orgId: string; projectId: string },
-  posting: Posting,
+  posting: Posting & { id?: string },
   now: Date,
 ): Promise<boolean> {
-  const id = newId("ledgerTransaction", now);
+  const { id = newId("ledgerTransaction", now) } = posting;
   const written = await tx`
     insert into ledger_transactions (org_id, project_id, id, key, tool_call_id, description, occurred_at, posted_at)
     values (${orgId}, ${projectId}, ${id}, ${posting.key}, ${posting.toolCallId}, ${posting.description}, ${posting.occurredAt}, ${now})

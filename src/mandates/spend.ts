@@ -59,5 +59,5 @@ async function spendingSession(platform: Platform, principal: Principal, consume
   const [found] = await db.sql<{ id: string }[]>`
     select id from sessions where project_id = ${principal.projectId} and user_id = ${consumerId} and status = 'active' and metadata->>'opened_by' = 'spend'
       and last_active_at > ${new Date(clock.now().getTime() - SESSION_IDLE_MS)} order by id desc limit 1`;
-  return found?.id ?? (await createSession(platform, principal, { user_id: consumerId, servers: [], metadata: { opened_by: "spend" } })).id;
+  return found?.id ?? (await createSession(platform, principal, { user_id: consumerId, servers: [], strict_servers: false, metadata: { opened_by: "spend" } })).id;
 }

@@ -15,7 +15,7 @@ export type CatalogTool = Tool;
 export const META = "codespar";
 
 export function toolsOf({ providers }: Pick<Platform, "providers">, serverId: string): CatalogTool[] {
-  if (serverId === META) return toolDefinitions().map(({ name, description }) => ({ name, server: META, description }));
+  if (serverId === META) return toolDefinitions("minor", "every").map(({ name, description }) => ({ name, server: META, description }));
   const native = providers.find((provider) => provider.id === serverId)?.native?.tools ?? [];
   return native.map(({ name, description }) => ({ name: `${serverId}/${name}`, server: serverId, description }));
 }
@@ -41,7 +41,7 @@ export function getTool(platform: Pick<Platform, "providers">, name: string, uni
   const resolved = resolveTool(platform, canonicalName(name));
   if (resolved.kind === "meta") {
     const { tool } = resolved;
-    const shown = toolDefinitions(unit).find((each) => each.name === tool.name)!;
+    const shown = toolDefinitions(unit, "every").find((each) => each.name === tool.name)!;
     return { ...shown, server: META, effect: tool.effect, output_schema: outputSchemaOf(tool) };
   }
   const { tool, server } = resolved;

@@ -30,12 +30,12 @@ export async function createSession(
   const now = clock.now();
   const row: SessionRow = {
     orgId: principal.orgId, projectId: principal.projectId, id: newId("session", now), userId: input.user_id,
-    environment: principal.environment, servers: [...new Set(input.servers)], status: "active", metadata: input.metadata ?? null, mocks,
+    environment: principal.environment, servers: [...new Set(input.servers)], strictServers: input.strict_servers, status: "active", metadata: input.metadata ?? null, mocks,
     createdAt: now, lastActiveAt: now, closedAt: null, closeReason: null,
   };
   await db.sql`
-    insert into sessions (org_id, project_id, id, user_id, environment, servers, status, metadata, mocks, created_at, last_active_at)
-    values (${row.orgId}, ${row.projectId}, ${row.id}, ${row.userId}, ${row.environment}, ${row.servers}, 'active',
+    insert into sessions (org_id, project_id, id, user_id, environment, servers, strict_servers, status, metadata, mocks, created_at, last_active_at)
+    values (${row.orgId}, ${row.projectId}, ${row.id}, ${row.userId}, ${row.environment}, ${row.servers}, ${row.strictServers}, 'active',
             ${row.metadata && db.sql.json(row.metadata)}, ${mocks && orderedJson(db.sql, mocks)}, ${now}, ${now})`;
   return toSession(row, 0, now);
 }
@@ -81,15 +81,15 @@ export async function activeSession(platform: Platform, principal: Principal, id
   const { db, clock } = platform;
   const now = clock.now();
   const idleSince = new Date(now.getTime() - SESSION_IDLE_MS);
-  const touched = await db.sql<{ user_id: string; servers: string[]; metadata: Record<string, string> | null; mocks: SessionRow["mocks"]; created_at: Date }[]>`
+  const touched = await db.sql<{ user_id: string; servers: string[]; strict_servers: boolean; metadata: Record<string, string> | null; mocks: SessionRow["mocks"]; created_at: Date }[]>`
     update sessions set last_active_at = ${now}
     where project_id = ${principal.projectId} and id = ${id} and status = 'active' and last_active_at > ${idleSince}
-    returning user_id, servers, metadata, mocks, created_at`;
+    returning user_id, servers, strict_servers, metadata, mocks, created_at`;
   const [row] = touched;
   if (row)
     return {
       orgId: principal.orgId, projectId: principal.projectId, id, userId: row.user_id, environment: principal.environment,
-      servers: row.servers, status: "active", metadata: row.metadata, mocks: row.mocks, createdAt: row.created_at,
+      servers: row.servers, strictServers: row.strict_servers, status: "active", metadata: row.metadata, mocks: row.mocks, createdAt: row.created_at,
       lastActiveAt: now, closedAt: null, closeReason: null,
     };
   const { row: ended } = await findSession(platform, principal, id);
@@ -143,7 +143,7 @@ function toSession(row: SessionRow, calls: number, now: Date): Session {
   const idle = isIdle(row, now);
   return {
     id: row.id, org_id: row.orgId, project_id: row.projectId, environment: row.environment, user_id: row.userId, servers: row.servers,
-    status: idle ? "closed" : row.status, metadata: row.metadata, tool_call_count: calls, created_at: row.createdAt,
+    strict_servers: row.strictServers,    status: idle ? "closed" : row.status, metadata: row.metadata, tool_call_count: calls, created_at: row.createdAt,
     expires_at: !idle && row.status === "active" ? idleUntil(row) : null,
     closed_at: idle ? idleUntil(row) : row.closedAt,
     close_reason: idle ? "idle_timeout" : row.closeReason,

@@ -1,6 +1,6 @@
 /** Sessions, and how far each declared mock of a session has been used. */
 import { sql } from "drizzle-orm";
-import { index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, index, integer, json, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { moment } from "../db/column-types.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import type { Mocks } from "./mocks.ts";
@@ -14,6 +14,8 @@ export const sessions = pgTable(
     userId: text("user_id").notNull(),
     environment: text().$type<Environment>().notNull(),
     servers: text().array().notNull(),
+    /** Whether direct calls are bound by `servers`, too (C-56). */
+    strictServers: boolean("strict_servers").notNull().default(false),
     status: text().$type<"active" | "closed" | "error">().notNull(),
     metadata: jsonb().$type<Record<string, string>>(),
     /** `json`, not `jsonb`: a mock is returned verbatim, with its keys in their order. */

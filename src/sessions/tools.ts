@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ServerConnection, ToolDefinition } from "../../schema/connections.ts";
 import type { Principal } from "../access/keys.ts";
+import type { ProjectSettings } from "../access/projects.ts";
 import { listConnected } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
 import { catalogEntry, sessionAuthType } from "../rails/catalog.ts";
@@ -24,16 +25,18 @@ export async function sessionConnections(
     const { name, category, country, authType } = entry;
     return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: authType === "none" || connected.has(id) }];
   });
-  return { servers, tools: sessionTools(platform, session.servers, principal.settings.chargeAmountUnit) };
+  return { servers, tools: sessionTools(platform, session.servers, principal.settings) };
 }
 
 /**
  * The tools a session's callers are shown: the meta-tools, and the own tools of the servers it names.
  *
- * unit  in which charge amounts are written, where the project has said
+ * settings  of the project: in which unit charge amounts are written, and which meta-tools are shown
  */
-export function sessionTools({ providers }: Pick<Platform, "providers">, servers: readonly string[], unit?: "minor" | "major"): ToolDefinition[] {
-  const meta = toolDefinitions(unit).map((tool) => ({ ...tool, server: "codespar" }));
+export function sessionTools(
+  { providers }: Pick<Platform, "providers">, servers: readonly string[], { chargeAmountUnit, toolSet }: Pick<ProjectSettings, "chargeAmountUnit" | "toolSet">,
+): ToolDefinition[] {
+  const meta = toolDefinitions(chargeAmountUnit, toolSet).map((tool) => ({ ...tool, server: "codespar" }));
   const native = providers.filter((provider) => servers.includes(provider.id)).flatMap((provider) =>
     (provider.native?.tools ?? []).map(({ name, description, input }) =>
       ({ name: modelName(provider.id, name), description, input_schema: inputSchemaOf(input), server: provider.id })));

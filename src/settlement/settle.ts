@@ -134,6 +134,9 @@ async function postMovements(tx: TransactionSql, call: LockedCall, states: Reado
   if (returned && (await post(tx, call, returned, now)) && use && use.state !== "released") await returnUse(tx, call, use, now);
 }
 
+/** Tools whose payments are asked from somebody; every other one sends money. */
+const INBOUND: readonly string[] = [metaTools.codespar_charge.name, metaTools.codespar_checkout.name];
+
 /** What settled, and what came back after that. A use that was given back already is none: the merchant has paid for it. */
 async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<ReturnType<typeof useOf>>): Promise<[Posting, Posting?]> {
   const finals = await tx<FinalEvent[]>`
@@ -149,6 +152,6 @@ async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<Re
     const { consumerId } = use;
     return [walletSpent({ ...movement(settled), consumerId }), back && walletReturned({ ...movement(back), consumerId }, why)];
   }
-  if (call.toolName === metaTools.codespar_charge.name) return [chargeSettled(movement(settled)), back && chargeReturned(movement(back), why)];
+  if (INBOUND.includes(call.toolName)) return [chargeSettled(movement(settled)), back && chargeReturned(movement(back), why)];
   return [payoutSettled(movement(settled)), back && payoutReturned(movement(back), why)];
 }

@@ -272,7 +272,7 @@ function createRouter({ door, graphql, trpc, notifications, identities, connectP
 /** The meta-tools as the hosted service publishes them: anybody may read them, and keep them for five minutes. */
 const META_TOOLS = JSON.stringify({
   generated_from: `codespar-server ${CONTRACT_VERSION}`,
-  tools: toolDefinitions().map(({ name, description, input_schema }) => ({ name, description, inputSchema: input_schema })),
+  tools: toolDefinitions("minor", "all").map(({ name, description, input_schema }) => ({ name, description, inputSchema: input_schema })),
 });
 
 const metaTools = (request: Request): Response =>

@@ -97,7 +97,7 @@ describe("servers", () => {
 describe("tools", () => {
   test("the meta-tools are the tools of the server codespar", async () => {
     const { tools } = await app.call("servers.get", { server_id: "codespar" });
-    expect(tools.map(({ name }) => name)).toEqual(toolDefinitions().map(({ name }) => name));
+    expect(tools.map(({ name }) => name)).toEqual(toolDefinitions("minor", "every").map(({ name }) => name));
     expect(await app.call("servers.tools", { server_id: "codespar" })).toEqual({ server_id: "codespar", total: tools.length, tools });
     expect((await read("/tools?server=codespar")).body["data"]).toEqual(tools);
   });
@@ -163,7 +163,7 @@ describe("tools", () => {
       expect([response.status, response.headers.get("access-control-allow-origin"), response.headers.get("cache-control")]).toEqual([200, "*", "public, max-age=300"]);
       const { generated_from, tools } = (await response.json()) as { generated_from: string; tools: { name: string; inputSchema: object }[] };
       expect(generated_from).toMatch(/^codespar-server /);
-      expect(tools).toEqual(toolDefinitions().map(({ name, description, input_schema }) => ({ name, description, inputSchema: input_schema })));
+      expect(tools).toEqual(toolDefinitions("minor", "all").map(({ name, description, input_schema }) => ({ name, description, inputSchema: input_schema })));
     }
   });
 });

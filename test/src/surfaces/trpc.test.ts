@@ -377,6 +377,7 @@ test("clients infer the wire type of every input and output", () => {
   expectTypeOf<Inputs["sessions"]["create"]>().toEqualTypeOf<{
     user_id: string;
     servers?: string[] | undefined;
+    strict_servers?: boolean | undefined;
     metadata?: Record<string, string> | undefined;
     mocks?: Record<string, unknown> | undefined;
   }>();

@@ -1,0 +1,1 @@
+ALTER TABLE "sessions" ADD COLUMN "strict_servers" boolean DEFAULT false NOT NULL;
