@@ -26,8 +26,13 @@ export interface Rail {
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
+  { id: "conekta-oxxo", tool: "codespar_charge", verb: "charge", method: "oxxo", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 1 },
+  { id: "conekta-spei", tool: "codespar_charge", verb: "charge", method: "spei", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 1 },
+  { id: "conekta-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 3 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
+  { id: "conekta-card", tool: "codespar_pay", verb: "payout", method: "card", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 1, refusedLive: "Conekta takes cards and pays out only cash to be picked up, never to a card" },
+  { id: "conekta-spei", tool: "codespar_pay", verb: "payout", method: "spei", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 1, refusedLive: "Conekta takes SPEI and pays out only cash to be picked up, never to a CLABE" },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
   { id: "domestic-label", tool: "codespar_ship", verb: "label", method: "label", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },
