@@ -15,13 +15,15 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import type { TwinDefinition } from "./twin.ts";
+import { wompi } from "./wompi/index.ts";
+import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, conekta, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, conekta, melhorEnvio, mercadoPago, nfeIo, persona, wompi, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, wompiTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
