@@ -3,6 +3,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { clip } from "./clip/index.ts";
+import { clipTwin } from "./clip/twin.ts";
 import { conekta } from "./conekta/index.ts";
 import { conektaTwin } from "./conekta/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
@@ -20,10 +22,10 @@ import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, conekta, melhorEnvio, mercadoPago, nfeIo, persona, wompi, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, clip, conekta, melhorEnvio, mercadoPago, nfeIo, persona, wompi, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, wompiTwin, zApiTwin,
+  asaasTwin, bitsoTwin, clipTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, wompiTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
