@@ -3,6 +3,10 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { clip } from "./clip/index.ts";
+import { clipTwin } from "./clip/twin.ts";
+import { conekta } from "./conekta/index.ts";
+import { conektaTwin } from "./conekta/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -13,13 +17,15 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import type { TwinDefinition } from "./twin.ts";
+import { wompi } from "./wompi/index.ts";
+import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, clip, conekta, melhorEnvio, mercadoPago, nfeIo, persona, wompi, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, clipTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, wompiTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
