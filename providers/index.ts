@@ -3,6 +3,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { correios } from "./correios/index.ts";
+import { correiosTwin } from "./correios/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -16,10 +18,10 @@ import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, correios, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
