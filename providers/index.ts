@@ -14,14 +14,16 @@ import { nfeIoTwin } from "./nfe-io/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { skydropx } from "./skydropx/index.ts";
+import { skydropxTwin } from "./skydropx/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, correios, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, skydropxTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
