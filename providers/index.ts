@@ -1,4 +1,6 @@
 /** Every provider we speak to, and its twin. A new one is a folder and a line in each list. */
+import { andreani } from "./andreani/index.ts";
+import { andreaniTwin } from "./andreani/twin.ts";
 import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
@@ -20,10 +22,10 @@ import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, zApi];
+export const providers: readonly ProviderDefinition[] = [andreani, asaas, bitso, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, skydropxTwin, zApiTwin,
+  andreaniTwin, asaasTwin, bitsoTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, skydropxTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
