@@ -104,8 +104,10 @@ async function label({ http, connection }: Api, request: ShipRequest, call: Call
   await call.note({ rate_id: offer.rateId });
   const askedAt = call.clock.now();
   const made = await buy(http, body, call);
-  if (made.createdAt && askedAt.getTime() - made.createdAt.getTime() > REPLAY_AGE_MS)
+  if (made.createdAt && askedAt.getTime() - made.createdAt.getTime() > REPLAY_AGE_MS) {
+    call.acted = false; // this call bought nothing
     return declined("duplicate", `Skydropx answers with shipment ${made.id}, bought before this call: it sells the same parcel once within 96 hours.`);
+  }
   const state = stateOf(made);
   const costMinor = made.totalMinor ?? offer.costMinor;
   return {

@@ -191,10 +191,12 @@ describe("buying a label", () => {
   });
 
   test("an older purchase that comes back in place of a new one is a duplicate, not a sale", async () => {
-    const { label, clock } = await start();
+    const { label, clock, newCall } = await start();
     const { ref } = accepted(await label(parcel()));
     await clock.advance(120_000);
-    expect(await label(parcel())).toMatchObject({ outcome: "declined", reason: "duplicate", message: expect.stringContaining(ref) });
+    const call = newCall();
+    expect(await label(parcel(), call)).toMatchObject({ outcome: "declined", reason: "duplicate", message: expect.stringContaining(ref) });
+    expect(call.acted).toBe(false);
   });
 
   test.each([408, 409])("a %i says that it is being worked on, so the outcome is unknown", async (status) => {
