@@ -5,6 +5,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { chilexpress } from "./chilexpress/index.ts";
+import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { coordinadora } from "./coordinadora/index.ts";
 import { coordinadoraTwin } from "./coordinadora/twin.ts";
 import { correios } from "./correios/index.ts";
@@ -25,12 +27,12 @@ import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, zApi,
+  andreani, asaas, bitso, chilexpress, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, zApi,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  andreaniTwin, asaasTwin, bitsoTwin, coordinadoraTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, skydropxTwin,
-  zApiTwin,
+  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, coordinadoraTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin,
+  skydropxTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
