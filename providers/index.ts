@@ -1,12 +1,20 @@
 /** Every provider we speak to, and its twin. A new one is a folder and a line in each list. */
+import { andreani } from "./andreani/index.ts";
+import { andreaniTwin } from "./andreani/twin.ts";
 import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { chilexpress } from "./chilexpress/index.ts";
+import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { clip } from "./clip/index.ts";
 import { clipTwin } from "./clip/twin.ts";
 import { conekta } from "./conekta/index.ts";
 import { conektaTwin } from "./conekta/twin.ts";
+import { coordinadora } from "./coordinadora/index.ts";
+import { coordinadoraTwin } from "./coordinadora/twin.ts";
+import { correios } from "./correios/index.ts";
+import { correiosTwin } from "./correios/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -16,16 +24,21 @@ import { nfeIoTwin } from "./nfe-io/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { skydropx } from "./skydropx/index.ts";
+import { skydropxTwin } from "./skydropx/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, clip, conekta, melhorEnvio, mercadoPago, nfeIo, persona, wompi, zApi];
+export const providers: readonly ProviderDefinition[] = [
+  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, wompi, zApi,
+];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, clipTwin, conektaTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, wompiTwin, zApiTwin,
+  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin,
+  nfeIoTwin, personaTwin, skydropxTwin, wompiTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -15,10 +15,10 @@ import {
   type CallContext, type ConnectionConfig, type Fetch, type InboundMessage, type LookupSubject, type Observation,
   type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
 } from "../provider.ts";
-import { declined, invalid, toCart, toQuestion, toShipment, type Declined, type Shipment } from "./shipment.ts";
-
-const optional = (name: string, label: string, hint?: string) =>
-  ({ name, label, secret: false, required: false, ...(hint && { hint }) });
+import {
+  choose, declined, invalid, ofCarrier, orDeclined, parcelSettings, quoted, senderSettings, softly, type Declined, type Offer,
+} from "../shipping.ts";
+import { toCart, toQuestion, toShipment, type Shipment } from "./shipment.ts";
 
 export const melhorEnvio: ProviderDefinition = {
   id: "melhor-envio",
@@ -44,18 +44,8 @@ export const melhorEnvio: ProviderDefinition = {
       required: true,
       hint: "Melhor Envio wants it in every request.",
     },
-    optional("origin_postal_code", "Sender's CEP", "Where parcels leave from when a call names no origin."),
-    optional("origin_name", "Sender's name"),
-    optional("origin_document", "Sender's CPF or CNPJ"),
-    optional("origin_phone", "Sender's phone"),
-    optional("origin_line_1", "Sender's street"),
-    optional("origin_number", "Sender's number"),
-    optional("origin_city", "Sender's city"),
-    optional("origin_state", "Sender's state", "Two letters: SP."),
-    optional("parcel_weight_g", "Usual parcel: weight in grams", "For calls without items."),
-    optional("parcel_width_cm", "Usual parcel: width in centimetres", "For items without measures."),
-    optional("parcel_height_cm", "Usual parcel: height in centimetres"),
-    optional("parcel_length_cm", "Usual parcel: length in centimetres"),
+    ...senderSettings({ postalCode: "CEP", document: "CPF or CNPJ", state: "state, two letters: SP" }),
+    ...parcelSettings,
   ],
   repeats: "ignores",
   connect,
@@ -68,9 +58,9 @@ export const PAID_WITHIN_MS = 60_000;
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const api = { http: clientFor(connection, fetch), connection };
   return {
-    quote: orDeclined((request, call) => quote(api, request, call)),
-    label: orDeclined((request, call) => label(api, request, call)),
-    track: orDeclined((request, call) => track(api, request, call)),
+    quote: orDeclined((request, call) => quote(api, request, call), toDecline),
+    label: orDeclined((request, call) => label(api, request, call), toDecline),
+    track: orDeclined((request, call) => track(api, request, call), toDecline),
     lookup: (subject, call) => lookup(api, subject, call),
   };
 }
@@ -79,8 +69,6 @@ interface Api {
   http: HttpClient;
   connection: ConnectionConfig;
 }
-
-type Verb = (request: ShipRequest, call: CallContext) => Promise<Outcome<ShipResult>>;
 
 const clientFor = ({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient => httpClient({
   provider: "melhor-envio",
@@ -97,32 +85,13 @@ function requireSetup({ credentials, settings }: ConnectionConfig): void {
   if (!settings["contact_email"]) throw new SetupMissing("contact_email");
 }
 
-const orDeclined = (verb: Verb): Verb => async (request, call) => {
-  try {
-    return await verb(request, call);
-  } catch (error) {
-    if (error instanceof Rejected) return toDecline(error);
-    throw error;
-  }
-};
-
 async function quote({ http, connection }: Api, request: ShipRequest, call: CallContext): Promise<Outcome<ShipResult>> {
   requireSetup(connection);
   const shipment = toShipment(request, connection.settings);
   if ("outcome" in shipment) return shipment;
   const offers = ofCarrier(await calculate(http, shipment, call), request.carrier);
   if ("outcome" in offers) return offers;
-  const quotes = offers.map(({ id, name, carrier, costMinor, days }) => ({
-    service_id: String(id),
-    carrier,
-    service: name,
-    cost_minor: costMinor,
-    ...(days !== undefined && { delivery_days: days }),
-  }));
-  return {
-    outcome: "accepted", ref: call.reference, state: "pending", action: "quoted",
-    result: { id: call.reference, status: "quoted", quotes },
-  };
+  return quoted(offers, call);
 }
 
 /** Cart, note, checkout, and only then whatever makes the paid label printable. */
@@ -132,7 +101,7 @@ async function label({ http, connection }: Api, request: ShipRequest, call: Call
   if ("outcome" in shipment) return shipment;
   const offer = choose(ofCarrier(await calculate(http, shipment, call), request.carrier), request);
   if ("outcome" in offer) return offer;
-  const cart = toCart(shipment, { serviceId: offer.id, reference: call.reference });
+  const cart = toCart(shipment, { serviceId: Number(offer.id), reference: call.reference });
   const made = await http.ask({ method: "POST", path: "/me/cart", body: cart }, Order, call);
   const costMinor = (await pay(http, made.id, call)) ?? made.price ?? offer.costMinor;
   await generate(http, made.id, call);
@@ -150,7 +119,7 @@ async function label({ http, connection }: Api, request: ShipRequest, call: Call
       ...toResult(order),
       status: state,
       carrier: offer.carrier,
-      service: offer.name,
+      service: offer.service,
       ...(labelUrl && { label_url: labelUrl }),
       ...(offer.days !== undefined && { estimated_delivery: `within ${offer.days} days of posting` }),
       cost_minor: costMinor,
@@ -197,16 +166,6 @@ async function labelUrlOf(http: HttpClient, order: Order, call: CallContext): Pr
   return print?.url;
 }
 
-/** What may fail without hiding that the label is paid; a later lookup makes up for it. */
-async function softly<Value>(ask: () => Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof Rejected || error instanceof Unanswered) return undefined;
-    throw error;
-  }
-}
-
 async function track({ http, connection }: Api, request: ShipRequest, call: CallContext): Promise<Outcome<ShipResult>> {
   requireSetup(connection);
   const code = request.tracking_code?.trim();
@@ -242,14 +201,6 @@ async function orderById(http: HttpClient, id: string, call: CallContext, place?
   }
 }
 
-interface Offer {
-  id: number;
-  name: string;
-  carrier: string;
-  costMinor: bigint;
-  days: number | undefined;
-}
-
 interface Offers {
   offers: Offer[];
   /** Why each of the others is not offered: `Correios PAC: ...`. */
@@ -263,38 +214,10 @@ async function calculate(http: HttpClient, shipment: Shipment, call: CallContext
   const refusals: string[] = [];
   for (const { id, name, company, price, delivery_time: days, error } of services) {
     const carrier = company?.name ?? "";
-    if (!error && price !== undefined) offers.push({ id, name, carrier, costMinor: price, days: days ?? undefined });
+    if (!error && price !== undefined) offers.push({ id: String(id), service: name, carrier, costMinor: price, days: days ?? undefined });
     else refusals.push(`${carrier} ${name}: ${error ?? "no price"}`.trim());
   }
-  return { offers: offers.sort(byCost), refusals };
-}
-
-const byCost = (a: Offer, b: Offer): number => Number(a.costMinor - b.costMinor) || a.id - b.id;
-const byDays = (a: Offer, b: Offer): number => (a.days ?? Infinity) - (b.days ?? Infinity) || byCost(a, b);
-
-/** The offers of one carrier, or of all; cheapest first, at least one. */
-function ofCarrier({ offers, refusals }: Offers, carrier: string | undefined): Offer[] | Declined {
-  if (offers.length === 0)
-    return declined("refused", `No carrier takes this parcel on this route. ${refusals.slice(0, 3).join("; ")}`.trim());
-  if (!carrier) return offers;
-  const matching = offers.filter((offer) => plain(offer.carrier).includes(plain(carrier)));
-  if (matching.length > 0) return matching;
-  const available = [...new Set(offers.map((offer) => offer.carrier))].sort().join(", ");
-  return invalid("carrier", `This carrier does not take this parcel on this route. Available: ${available}.`);
-}
-
-const plain = (name: string): string => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().trim();
-
-function choose(offers: Offer[] | Declined, { service_id: id, service_level: level }: ShipRequest): Offer | Declined {
-  if ("outcome" in offers) return offers;
-  if (id !== undefined) {
-    const available = offers.map((offer) => `${offer.id} (${offer.carrier} ${offer.name})`).join(", ");
-    return offers.find((offer) => String(offer.id) === id) ??
-      invalid("service_id", `This service does not take this parcel on this route. Available: ${available}.`);
-  }
-  const ranked = level === "fastest" ? [...offers].sort(byDays) : offers;
-  // Standard is our word, not theirs: the one in the middle by price.
-  return ranked[level === "standard" ? (ranked.length - 1) >> 1 : 0]!;
+  return { offers, refusals };
 }
 
 // Only the fields we read, in every answer below.
