@@ -16,6 +16,7 @@ import {
   type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
 } from "../provider.ts";
 import { declined, invalid, toCart, toQuestion, toShipment, type Declined, type Shipment } from "./shipment.ts";
+import { tools } from "./tools.ts";
 
 const optional = (name: string, label: string, hint?: string) =>
   ({ name, label, secret: false, required: false, ...(hint && { hint }) });
@@ -59,6 +60,7 @@ export const melhorEnvio: ProviderDefinition = {
   ],
   repeats: "ignores",
   connect,
+  native: { client: nativeClient, tools },
   notifications: { verify, read },
 };
 
@@ -95,6 +97,11 @@ const clientFor = ({ credentials, settings, baseUrl }: ConnectionConfig, fetch: 
 function requireSetup({ credentials, settings }: ConnectionConfig): void {
   if (!credentials["access_token"]) throw new SetupMissing("access_token");
   if (!settings["contact_email"]) throw new SetupMissing("contact_email");
+}
+
+function nativeClient(connection: ConnectionConfig, fetch: Fetch): HttpClient {
+  requireSetup(connection);
+  return clientFor(connection, fetch);
 }
 
 const orDeclined = (verb: Verb): Verb => async (request, call) => {
