@@ -33,6 +33,8 @@ export const rails: readonly Rail[] = [
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-track", tool: "codespar_ship", verb: "track", method: "track", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "z-api-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "BR", provider: "z-api", priority: 1 },
+  { id: "twilio-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "twilio", priority: 2 },
+  { id: "twilio-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "INTL", provider: "twilio", priority: 1 },
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "identity", country: "INTL", provider: "persona", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
