@@ -41,6 +41,8 @@ export interface HttpOptions {
   sign?: (request: { method: string; url: URL; body: string }) => Record<string, string>;
   /** How its answers are written; as `text`, a schema is given the text itself. JSON unless told. */
   answers?: "json" | "text";
+  /** Where refusals do not come as 4xx: whether an answer says that nothing was done. Such a one is told as a 400. */
+  isRefusal?: (answer: { status: number; body: unknown }) => boolean;
   timeoutMs?: number;
 }
 
@@ -135,8 +137,10 @@ async function exchange(options: HttpOptions, request: Request, call: CallContex
   try {
     const response = await options.fetch(new Request(request, { signal: deadline.signal }));
     const text = await boundedText(response);
-    if (!response.ok) throw new Rejected(options.provider, response.status, options.answers === "text" ? text : jsonOrText(text));
-    return { status: response.status, text };
+    const { status } = response;
+    if (options.isRefusal?.({ status, body: jsonOrText(text) })) throw new Rejected(options.provider, 400, jsonOrText(text));
+    if (!response.ok) throw new Rejected(options.provider, status, options.answers === "text" ? text : jsonOrText(text));
+    return { status, text };
   } finally {
     deadline.end();
   }

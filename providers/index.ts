@@ -9,6 +9,8 @@ import { mercadoPago } from "./mercado-pago/index.ts";
 import { mercadoPagoTwin } from "./mercado-pago/twin.ts";
 import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
+import { omie } from "./omie/index.ts";
+import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
@@ -18,10 +20,10 @@ import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, twilio, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, omie, persona, twilio, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, twilioTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, twilioTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
