@@ -14,16 +14,18 @@ import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { siigo } from "./siigo/index.ts";
+import { siigoTwin } from "./siigo/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, omie, persona, twilio, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, omie, persona, siigo, twilio, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, twilioTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, siigoTwin, twilioTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
