@@ -21,11 +21,13 @@ import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
+import { zenvia } from "./zenvia/index.ts";
+import { zenviaTwin } from "./zenvia/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, omie, persona, siigo, twilio, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, omie, persona, siigo, twilio, zApi, zenvia];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, siigoTwin, twilioTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, siigoTwin, twilioTwin, zApiTwin, zenviaTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
