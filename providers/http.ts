@@ -53,6 +53,8 @@ export interface HttpOptions {
   sign?: (request: { method: string; url: URL; body: string }) => Record<string, string>;
   /** How its answers are written; as `text`, a schema is given the text itself. JSON unless told. */
   answers?: "json" | "text";
+  /** Where refusals do not come as 4xx: whether an answer says that nothing was done. Such a one is told as a 400. */
+  isRefusal?: (answer: { status: number; body: unknown }) => boolean;
   timeoutMs?: number;
 }
 
@@ -181,9 +183,10 @@ function deadlineOf(ms: number, caller: AbortSignal | undefined): { signal: Abor
   };
 }
 
-/** Throws Rejected for every status but 2xx. */
-function accepted({ provider, answers }: HttpOptions, reply: Reply): Reply {
+/** Throws Rejected for every status but 2xx, and for what the provider means as a refusal. */
+function accepted({ provider, answers, isRefusal }: HttpOptions, reply: Reply): Reply {
   const { status, text } = reply;
+  if (isRefusal?.({ status, body: jsonOrText(text) })) throw new Rejected(provider, 400, jsonOrText(text));
   if (status < 200 || status > 299) throw new Rejected(provider, status, answers === "text" ? text : jsonOrText(text));
   return reply;
 }

@@ -21,24 +21,33 @@ import { mercadoPago } from "./mercado-pago/index.ts";
 import { mercadoPagoTwin } from "./mercado-pago/twin.ts";
 import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
+import { omie } from "./omie/index.ts";
+import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { siigo } from "./siigo/index.ts";
+import { siigoTwin } from "./siigo/twin.ts";
 import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
+import { twilio } from "./twilio/index.ts";
+import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
+import { zenvia } from "./zenvia/index.ts";
+import { zenviaTwin } from "./zenvia/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, persona, skydropx, wompi, zApi,
+  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, omie, persona, siigo, skydropx,
+  twilio, wompi, zApi, zenvia,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin,
-  nfeIoTwin, personaTwin, skydropxTwin, wompiTwin, zApiTwin,
+  nfeIoTwin, omieTwin, personaTwin, siigoTwin, skydropxTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

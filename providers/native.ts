@@ -34,6 +34,13 @@ export const nativeTool = <Input extends z.ZodObject>(
   },
 ): NativeTool => tool as unknown as NativeTool;
 
+/** `http` whose requests are finished first with what the connection knows: a company's id in the path, an application's key in the body. */
+export const completing = (http: HttpClient, complete: (spec: RequestSpec) => RequestSpec): HttpClient => ({
+  ask: (spec, answer, call) => http.ask(complete(spec), answer, call),
+  act: (spec, answer, call) => http.act(complete(spec), answer, call),
+  pass: (spec, call) => http.pass(complete(spec), call),
+});
+
 /** Any JSON a provider answers: a native tool's result is passed on, not interpreted. */
 export const Passthrough = z.unknown();
 

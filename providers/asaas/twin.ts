@@ -38,6 +38,7 @@ const lives: Record<Kind, Record<string, readonly string[]>> = {
 const PIX_FEE_MINOR = 199n;
 /** The identification of Asaas in the payment system. */
 const ISPB = "19540550";
+const PAYMENT_FILTERS = ["customer", "status", "externalReference"];
 const PAGE_ROWS_DEFAULT = 10;
 const PAGE_ROWS_MAX = 100;
 
@@ -70,6 +71,14 @@ interface Place {
   kind: Kind;
   accountId: string;
   id: string;
+}
+
+/** One charge of a request: its own amount and day, and its place in a plan. */
+interface Charge {
+  cents: bigint;
+  dueDate: string;
+  installment?: string | null;
+  installmentNumber?: number | null;
 }
 
 interface Call {
@@ -127,11 +136,14 @@ class AsaasTwin implements Twin {
   readonly #routes: { method: string; pattern: RegExp; handle: (call: Call) => Promise<unknown> }[] = [
     { method: "GET", pattern: /^\/customers$/, handle: (call) => this.#listCustomers(call) },
     { method: "POST", pattern: /^\/customers$/, handle: (call) => this.#createCustomer(call) },
+    { method: "GET", pattern: /^\/customers\/([^/]+)$/, handle: (call) => this.#showCustomer(call) },
     { method: "GET", pattern: /^\/payments$/, handle: (call) => this.#listPayments(call) },
     { method: "POST", pattern: /^\/payments$/, handle: (call) => this.#createPayment(call) },
     { method: "GET", pattern: /^\/payments\/([^/]+)$/, handle: (call) => this.#find(placeOf("payment", call)) },
     { method: "GET", pattern: /^\/payments\/([^/]+)\/pixQrCode$/, handle: (call) => this.#pixQrCode(call) },
     { method: "POST", pattern: /^\/payments\/([^/]+)\/refund$/, handle: (call) => this.#refund(call) },
+    { method: "GET", pattern: /^\/installments\/([^/]+)\/payments$/, handle: (call) => this.#listInstallments(call) },
+    { method: "GET", pattern: /^\/finance\/balance$/, handle: (call) => this.#balance(call) },
     { method: "GET", pattern: /^\/transfers$/, handle: (call) => this.#listTransfers(call) },
     { method: "POST", pattern: /^\/transfers$/, handle: (call) => this.#createTransfer(call) },
     { method: "GET", pattern: /^\/transfers\/([^/]+)$/, handle: (call) => this.#find(placeOf("transfer", call)) },
@@ -142,7 +154,16 @@ class AsaasTwin implements Twin {
   async #listCustomers({ account, query }: Call): Promise<Json> {
     const document = query.get("cpfCnpj");
     const prefix = `customer/${account.id}/${document === null ? "" : `${document}/`}`;
-    return list(await this.#context.store.list(prefix), query);
+    const rows = await this.#context.store.list<Json>(prefix);
+    const name = query.get("name")?.toLowerCase() ?? "";
+    return list(rows.filter((row) => String(row["name"]).toLowerCase().includes(name)), query);
+  }
+
+  async #showCustomer({ account, id }: Call): Promise<Json> {
+    const rows = await this.#context.store.list<Json>(`customer/${account.id}/`);
+    const found = rows.find((row) => row["id"] === id);
+    if (!found) throw notFound();
+    return found;
   }
 
   async #createCustomer({ account, body }: Call): Promise<Json> {
@@ -164,31 +185,72 @@ class AsaasTwin implements Twin {
   // Charges
 
   async #createPayment({ account, body }: Call): Promise<Json> {
-    const { customer, billingType, value, dueDate, description = null, externalReference = null } = body;
+    const { customer, billingType, dueDate, installmentCount } = body;
     const isKnown = await this.#context.store.get(`customer-id/${account.id}/${String(customer)}`);
     if (!isKnown) throw invalid("customer");
     if (billingType !== "PIX") throw invalid("billingType");
-    const cents = centsOf(value);
     const today = calendarDay(this.#now());
     const isDay = /^\d{4}-\d{2}-\d{2}$/.test(String(dueDate));
     if (!isDay || String(dueDate) < today) throw invalid("dueDate");
+    if (installmentCount !== undefined) return this.#createPlan(account, body);
+    const cents = centsOf(body["value"]);
     if (ending(cents) === "13") throw invalid("value");
+    return this.#addPayment(account, body, { cents, dueDate: String(dueDate) });
+  }
 
+  /** A plan is as many charges, a month apart; the answer is the first, and the last takes what a division leaves over. */
+  async #createPlan(account: Account, body: Json): Promise<Json> {
+    const count = Number(body["installmentCount"]);
+    if (!Number.isInteger(count) || count < 2) throw invalid("installmentCount");
+    const total = centsOf(body["totalValue"]);
+    const each = total / BigInt(count);
+    const installment = randomUUID();
+    const charges: Json[] = [];
+    for (let nth = 1; nth <= count; nth++) {
+      const cents = nth === count ? total - each * BigInt(count - 1) : each;
+      const dueDate = shiftMonth(String(body["dueDate"]), nth - 1);
+      charges.push(await this.#addPayment(account, body, { cents, dueDate, installment, installmentNumber: nth }));
+    }
+    return charges[0]!;
+  }
+
+  async #addPayment(
+    account: Account,
+    { customer, billingType, description = null, externalReference = null }: Json,
+    { cents, dueDate, installment = null, installmentNumber = null }: Charge,
+  ): Promise<Wire> {
     const code = lowerCode(16);
     return this.#add({ kind: "payment", accountId: account.id }, {
-      object: "payment", id: `pay_${code}`, dateCreated: today, customer, value: Number(value),
+      object: "payment", id: `pay_${code}`, dateCreated: calendarDay(this.#now()), customer, value: reais(cents),
       netValue: reais(cents > PIX_FEE_MINOR ? cents - PIX_FEE_MINOR : 0n), originalValue: null, interestValue: null,
       description, billingType, pixTransaction: null, status: "PENDING", dueDate, originalDueDate: dueDate,
-      paymentDate: null, clientPaymentDate: null, installmentNumber: null,
+      paymentDate: null, clientPaymentDate: null, installment, installmentNumber,
       invoiceUrl: `https://sandbox.asaas.com/i/${code}`, externalReference, deleted: false, creditDate: null,
       estimatedCreditDate: null, transactionReceiptUrl: null, bankSlipUrl: null, refunds: null,
     });
   }
 
   async #listPayments({ account, query }: Call): Promise<Json> {
-    const reference = query.get("externalReference");
     const rows = newestFirst(await this.#context.store.list<Stored>(`payment/${account.id}/`));
-    return list(rows.filter((row) => reference === null || row["externalReference"] === reference), query);
+    const isWanted = (row: Wire) => PAYMENT_FILTERS.every((name) => [null, row[name]].includes(query.get(name)));
+    return list(rows.filter(isWanted), query);
+  }
+
+  async #listInstallments({ account, id, query }: Call): Promise<Json> {
+    const rows = (await this.#context.store.list<Stored>(`payment/${account.id}/`)).map(({ wire }) => wire);
+    const plan = rows.filter((row) => row["installment"] === id);
+    if (plan.length === 0) throw notFound();
+    return list(plan.sort((a, b) => Number(a["installmentNumber"]) - Number(b["installmentNumber"])), query);
+  }
+
+  /** What came in less fees and refunds, less what is going out: a sandbox account may owe. */
+  async #balance({ account }: Call): Promise<Json> {
+    const payments = (await this.#context.store.list<Stored>(`payment/${account.id}/`)).map(({ wire }) => wire);
+    const transfers = (await this.#context.store.list<Stored>(`transfer/${account.id}/`)).map(({ wire }) => wire);
+    const received = payments.filter(({ status }) => status === "RECEIVED" || status === "REFUNDED");
+    const cameIn = received.map((wire) => unrefunded(wire) - (centsOf(wire.value) - centsOf(wire["netValue"])));
+    const wentOut = transfers.filter(({ status }) => status !== "FAILED").map(({ value }) => -centsOf(value));
+    return { balance: reais([...cameIn, ...wentOut].reduce((sum, cents) => sum + cents, 0n)) };
   }
 
   async #pixQrCode(call: Call): Promise<Json> {
@@ -378,6 +440,13 @@ function transferChanges({ id }: Wire, status: string, now: Date): Json {
     endToEndIdentifier: makeEndToEndId({ ispb: ISPB, at: now, unique }),
     transactionReceiptUrl: receiptUrl(),
   };
+}
+
+/** The same day so many months later, or the last of a shorter month. */
+function shiftMonth(day: string, months: number): string {
+  const [year, month, date] = day.split("-").map(Number) as [number, number, number];
+  const last = new Date(Date.UTC(year, month + months, 0));
+  return `${last.toISOString().slice(0, 8)}${String(Math.min(date, last.getUTCDate())).padStart(2, "0")}`;
 }
 
 const receiptUrl = (): string => `https://sandbox.asaas.com/comprovantes/${randomInt(10 ** 12)}`;

@@ -19,6 +19,7 @@ import {
   choose, declined, invalid, ofCarrier, orDeclined, parcelSettings, quoted, senderSettings, softly, type Declined, type Offer,
 } from "../shipping.ts";
 import { toCart, toQuestion, toShipment, type Shipment } from "./shipment.ts";
+import { tools } from "./tools.ts";
 
 export const melhorEnvio: ProviderDefinition = {
   id: "melhor-envio",
@@ -49,6 +50,7 @@ export const melhorEnvio: ProviderDefinition = {
   ],
   repeats: "ignores",
   connect,
+  native: { client: nativeClient, tools },
   notifications: { verify, read },
 };
 
@@ -83,6 +85,11 @@ const clientFor = ({ credentials, settings, baseUrl }: ConnectionConfig, fetch: 
 function requireSetup({ credentials, settings }: ConnectionConfig): void {
   if (!credentials["access_token"]) throw new SetupMissing("access_token");
   if (!settings["contact_email"]) throw new SetupMissing("contact_email");
+}
+
+function nativeClient(connection: ConnectionConfig, fetch: Fetch): HttpClient {
+  requireSetup(connection);
+  return clientFor(connection, fetch);
 }
 
 async function quote({ http, connection }: Api, request: ShipRequest, call: CallContext): Promise<Outcome<ShipResult>> {

@@ -95,6 +95,8 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
         return ofOrders(account, body, print);
       case "POST /me/shipment/tracking":
         return ofOrders(account, body, tracking);
+      case "POST /me/shipment/cancel":
+        return cancel(account, body);
       case "GET /me/orders/search":
         return search(account, url.searchParams.get("q") ?? "");
       case "GET /me/balance":
@@ -242,6 +244,27 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
     if (order?.status !== "generated") return;
     for (const code of [order.tracking, order.self_tracking]) if (code) await store.put(codeKey(code), id);
     await announce("order.generated", order);
+  }
+
+  /** Until it is posted; what was paid goes back to the wallet. */
+  async function cancel(account: Account, body: unknown): Promise<Response> {
+    const asked = CancelRequest.safeParse(body);
+    if (!asked.success) return invalid(asked.error);
+    const { id } = asked.data.order;
+    const before = await store.get<Order>(orderKey(id));
+    if (before?.account !== account.id) return unprocessable("order.id", "O pedido selecionado é inválido.");
+    let isOurs = false;
+    const order = await store.update<Order>(orderKey(id), (current) => {
+      isOurs = ["pending", "released", "generated"].includes(current.status);
+      return isOurs ? { ...current, status: "canceled", canceled_at: now() } : current;
+    });
+    if (!order || !isOurs) return Response.json({ message: "O envio não pode ser cancelado." }, { status: 422 });
+    if (order.paid_at) {
+      await store.update<Account>(accountKey(account.id), (current) =>
+        ({ ...current, balance: toDecimal({ amountMinor: cents(current.balance) + cents(order.price), currency: "BRL" }) }));
+    }
+    await announce("order.cancelled", order);
+    return Response.json({ [id]: { canceled: true } });
   }
 
   function print(orders: Order[]): Response {
@@ -474,6 +497,9 @@ const CartRequest = z.object({
   to: PostalCode,
   volumes: z.array(z.object(measures)).length(1, "Informe um volume."),
   options: z.object({ insurance_value: Amount, tags: z.array(z.object({ tag: z.string() })).default([]) }),
+});
+const CancelRequest = z.object({
+  order: z.object({ id: z.string(field("order.id")), reason_id: z.string(field("order.reason_id")), description: z.string().optional() }),
 });
 const OrdersRequest = z.object({ orders: z.array(z.string()).min(1, field("orders")) });
 

@@ -21,6 +21,7 @@ import {
   asDeclined, Found, Intent, momentOf, observeIntent, observePayment, Payment, readRefusal, refuse, type Declined,
 } from "./answers.ts";
 import { read, verify } from "./notifications.ts";
+import { tools } from "./tools.ts";
 
 export const mercadoPago: ProviderDefinition = {
   id: "mercado-pago",
@@ -45,6 +46,7 @@ export const mercadoPago: ProviderDefinition = {
   }],
   repeats: "replays",
   connect,
+  native: { client: (connection, fetch) => open(connection, fetch).http, tools },
   notifications: { verify, read },
 };
 
@@ -64,25 +66,27 @@ interface Connected {
   settings: ConnectionConfig["settings"];
 }
 
-function connect({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fetch): Provider {
-  const open = (): Connected => {
-    const token = credentials["access_token"];
-    if (!token) throw new SetupMissing("access_token");
-    const isTest = token.startsWith("TEST-");
-    const headers = { authorization: `Bearer ${token}` };
-    const http = httpClient({
-      provider: "mercado-pago", baseUrl, fetch, headers, sign: payoutHeaders(isTest, credentials["signing_key"]),
-    });
-    return { http, isTest, settings };
-  };
+function open({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fetch): Connected {
+  const token = credentials["access_token"];
+  if (!token) throw new SetupMissing("access_token");
+  const isTest = token.startsWith("TEST-");
+  const headers = { authorization: `Bearer ${token}` };
+  const http = httpClient({
+    provider: "mercado-pago", baseUrl, fetch, headers, sign: payoutHeaders(isTest, credentials["signing_key"]),
+  });
+  return { http, isTest, settings };
+}
+
+function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
+  const connected = (): Connected => open(connection, fetch);
   return {
-    charge: async (request, call) => charge(open(), request, call),
-    payout: async (request, call) => payout(open(), request, call),
+    charge: async (request, call) => charge(connected(), request, call),
+    payout: async (request, call) => payout(connected(), request, call),
     lookup: async (subject, call) =>
       subject.verb === "payout"
-        ? lookupIntent(open().http, subject, call)
-        : lookupPayment(open().http, subject, call),
-    referenceOf: async (event, call) => referenceOf(open().http, event, call),
+        ? lookupIntent(connected().http, subject, call)
+        : lookupPayment(connected().http, subject, call),
+    referenceOf: async (event, call) => referenceOf(connected().http, event, call),
   };
 }
 

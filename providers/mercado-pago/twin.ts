@@ -1,6 +1,6 @@
 /**
  * The stand-in for Mercado Pago: Pix payments with their codes, a search, refunds, and transactions that send money to
- * Pix keys; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in
+ * Pix keys; checkout pages and customers; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in
  * README.md.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
@@ -53,6 +53,8 @@ const lives: Record<Kind, Record<string, readonly [Standing, ...Standing[]]>> = 
 /** What Mercado Pago keeps of a Pix payment here, in hundredths of a percent; a contract decides the true figure. */
 const PIX_FEE_BASIS_POINTS = 99n;
 const EXPIRES_AFTER_MS = 24 * 3_600_000;
+/** The one method of the twin's accounts. */
+const PIX = { id: "pix", name: "PIX", payment_type_id: "bank_transfer", status: "active" };
 const PAGE_ROWS_DEFAULT = 30;
 const PAGE_ROWS_MAX = 100;
 
@@ -159,6 +161,11 @@ class MercadoPagoTwin implements Twin {
       method: "POST", pattern: /^\/v1\/payments\/(\d+)\/refunds$/,
       handle: (call) => this.#once(call, () => this.#refund(call)),
     },
+    { method: "POST", pattern: /^\/checkout\/preferences$/, handle: (call) => this.#createPreference(call) },
+    { method: "GET", pattern: /^\/checkout\/preferences\/([^/]+)$/, handle: (call) => this.#showPreference(call) },
+    { method: "POST", pattern: /^\/v1\/customers$/, handle: (call) => this.#createCustomer(call) },
+    { method: "GET", pattern: /^\/v1\/customers\/search$/, handle: (call) => this.#searchCustomers(call) },
+    { method: "GET", pattern: /^\/v1\/payment_methods$/, handle: async () => ({ status: 200, body: [PIX] }) },
     {
       method: "POST", pattern: /^\/v1\/transaction-intents\/process$/,
       handle: (call) => this.#once(call, () => this.#createIntent(call)),
@@ -201,9 +208,7 @@ class MercadoPagoTwin implements Twin {
     const cents = centsOf(amount);
     if (cents === undefined || ending(cents) === "13") throw new Refused(400, "Invalid transaction_amount", 4037);
     const { email, identification } = (payer ?? {}) as Json;
-    if (!/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(String(email ?? ""))) {
-      throw new Refused(400, "payer.email must be a valid email", 4050);
-    }
+    if (!isEmail(email)) throw new Refused(400, "payer.email must be a valid email", 4050);
     if (identification && !isTaxId(identification)) throw new Refused(400, "Invalid user identification number", 2067);
     if (expires !== undefined && !(Date.parse(String(expires)) > this.#nowMs())) {
       throw new Refused(400, "date_of_expiration must be in the future", 23);
@@ -221,11 +226,12 @@ class MercadoPagoTwin implements Twin {
     const payments = ids
       ? await Promise.all(ids.map((id) => store.get<Stored>(keyOf({ kind: "payment", userId, id }))))
       : await store.list<Stored>(keyOf({ kind: "payment", userId, id: "" }));
-    const rows = payments.filter((row) => row !== undefined).sort((a, b) => b.createdAtMs - a.createdAtMs);
-    const limit = Math.min(Number(query.get("limit") ?? PAGE_ROWS_DEFAULT), PAGE_ROWS_MAX);
-    const offset = Number(query.get("offset") ?? 0);
-    const results = rows.slice(offset, offset + limit).map(summary);
-    return { status: 200, body: { paging: { total: rows.length, limit, offset }, results } };
+    const status = query.get("status");
+    const rows = payments
+      .filter((row) => row !== undefined)
+      .filter((row) => status === null || row.status === status)
+      .sort((a, b) => b.createdAtMs - a.createdAtMs);
+    return { status: 200, body: pageOf(rows.map(summary), query) };
   }
 
   async #refund({ account: { userId }, id, text }: Call): Promise<Answer> {
@@ -246,6 +252,46 @@ class MercadoPagoTwin implements Twin {
       date_created: wallTime(now),
     };
     return { status: 201, body: refund };
+  }
+
+  // Checkout pages and customers
+
+  async #createPreference({ account: { userId }, text }: Call): Promise<Answer> {
+    const body = jsonOf(text);
+    const { items, back_urls: back, auto_return: autoReturn } = body;
+    if (!Array.isArray(items) || items.length === 0 || !items.every(isItem)) throw named("invalid_items", "unit_price invalid");
+    if (autoReturn !== undefined && !(back as Json | undefined)?.["success"]) {
+      throw named("invalid_auto_return", "auto_return invalid. back_url.success must be defined");
+    }
+    const id = `${userId}-${randomUUID()}`;
+    const page = "mercadopago.com.br/checkout/v1/redirect?pref_id=";
+    const preference = {
+      ...body, id, client_id: String(userId), collector_id: userId, date_created: wallTime(this.#nowMs()),
+      init_point: `https://www.${page}${id}`, sandbox_init_point: `https://sandbox.${page}${id}`,
+    };
+    await this.#context.store.put(`preference/${userId}/${id}`, preference);
+    return { status: 201, body: preference };
+  }
+
+  async #showPreference({ account: { userId }, id }: Call): Promise<Answer> {
+    const preference = await this.#context.store.get<Json>(`preference/${userId}/${id}`);
+    if (!preference) throw new Refused(404, `preference_id ${id} not found`);
+    return { status: 200, body: preference };
+  }
+
+  async #createCustomer({ account: { userId }, text }: Call): Promise<Answer> {
+    const body = jsonOf(text);
+    const email = String(body["email"] ?? "");
+    if (!isEmail(email)) throw new Refused(400, "the email format is invalid", 106);
+    if ((await this.#context.store.next(`customers/${userId}/${email}`)) > 1) throw new Refused(400, "the customer already exist", 101);
+    const customer = { ...body, id: `${digits(9)}-${randomBytes(7).toString("hex")}`, date_created: wallTime(this.#nowMs()), live_mode: false };
+    await this.#context.store.put(`customer/${userId}/${email}`, customer);
+    return { status: 201, body: customer };
+  }
+
+  async #searchCustomers({ account: { userId }, query }: Call): Promise<Answer> {
+    const customer = await this.#context.store.get<Json>(`customer/${userId}/${query.get("email") ?? ""}`);
+    return { status: 200, body: pageOf(customer ? [customer] : [], query) };
   }
 
   // Transactions
@@ -345,10 +391,13 @@ class MercadoPagoTwin implements Twin {
 class Refused extends Error {
   readonly status: number;
   readonly code: number | undefined;
-  constructor(status: number, message: string, code?: number) {
+  /** The word for it, where it is more than the status's. */
+  readonly error: string | undefined;
+  constructor(status: number, message: string, code?: number, error = errorWords[status]) {
     super(message);
     this.status = status;
     this.code = code;
+    this.error = error;
   }
 }
 
@@ -358,11 +407,12 @@ const errorWords: Partial<Record<number, string>> = {
 
 function refusalOf(error: unknown): Answer {
   if (!(error instanceof Refused)) throw error;
-  const { status, message, code } = error;
+  const { status, message, code, error: word } = error;
   const cause = code === undefined ? [] : [{ code, description: message, data: null }];
-  return { status, body: { message, error: errorWords[status], status, cause } };
+  return { status, body: { message, error: word, status, cause } };
 }
 
+const named = (word: string, message: string): Refused => new Refused(400, message, undefined, word);
 const invalid = (field: string): Refused => new Refused(400, `${field} is invalid`);
 
 function jsonOf(text: string): Json {
@@ -371,6 +421,19 @@ function jsonOf(text: string): Json {
   } catch {
     throw new Refused(400, "Invalid JSON body");
   }
+}
+
+const isEmail = (value: unknown): boolean => /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(String(value ?? ""));
+
+const isItem = (item: unknown): boolean => {
+  const { title, quantity, unit_price: price } = (item ?? {}) as Json;
+  return typeof title === "string" && title !== "" && Number.isInteger(quantity) && Number(quantity) > 0 && centsOf(price) !== undefined;
+};
+
+function pageOf(rows: readonly unknown[], query: URLSearchParams): Json {
+  const limit = Math.min(Number(query.get("limit") ?? PAGE_ROWS_DEFAULT), PAGE_ROWS_MAX);
+  const offset = Number(query.get("offset") ?? 0);
+  return { paging: { total: rows.length, limit, offset }, results: rows.slice(offset, offset + limit) };
 }
 
 const keyOf = ({ kind, userId, id }: Place): string => `${kind}/${userId}/${id}`;

@@ -11,11 +11,13 @@ import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invo
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { completing } from "../native.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage, type LookupSubject,
   type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
 } from "../provider.ts";
+import { tools } from "./tools.ts";
 
 export const nfeIo: ProviderDefinition = {
   id: "nfe-io",
@@ -49,6 +51,7 @@ export const nfeIo: ProviderDefinition = {
   ],
   repeats: "rejects",
   connect,
+  native: { client: nativeClient, tools },
   notifications: { verify, read },
 };
 
@@ -78,11 +81,24 @@ interface Api {
 const clientFor = ({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient =>
   httpClient({ provider: "nfe-io", baseUrl, fetch, headers: { authorization: credentials["api_key"] ?? "" } });
 
+/** Where invoices of goods are. */
+const GOODS_HOST = "https://api.nfse.io";
+
+/** A tool's path is below the connection's company; goods are on a host of their own. */
+function nativeClient(connection: ConnectionConfig, fetch: Fetch): HttpClient {
+  const company = companyPath(connection);
+  return completing(clientFor(connection, fetch), (spec) => ({
+    ...spec, path: spec.path.startsWith("/productinvoices") ? `${GOODS_HOST}/v2${company}${spec.path}` : `/v1${company}${spec.path}`,
+  }));
+}
+
 /** `/v1/companies/{company_id}/serviceinvoices`, for a connection that has all it needs. */
-function invoicesPath({ credentials, settings }: ConnectionConfig): string {
+const invoicesPath = (connection: ConnectionConfig): string => `/v1${companyPath(connection)}/serviceinvoices`;
+
+function companyPath({ credentials, settings }: ConnectionConfig): string {
   if (!credentials["api_key"]) throw new SetupMissing("api_key");
   if (!settings["company_id"]) throw new SetupMissing("company_id");
-  return `/v1/companies/${encodeURIComponent(settings["company_id"])}/serviceinvoices`;
+  return `/companies/${encodeURIComponent(settings["company_id"])}`;
 }
 
 async function invoice(api: Api, request: InvoiceRequest, call: CallContext): Promise<Outcome<InvoiceResult>> {

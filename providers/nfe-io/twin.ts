@@ -1,5 +1,6 @@
 /**
- * The twin of NFe.io: accounts of one company each, and their service invoices on the way through a city's system.
+ * The twin of NFe.io: accounts of one company each, their service invoices on the way through a city's system, and
+ * (`twin-goods.ts`) their invoices of goods on the way through a state's.
  * What it leaves out is in README.md.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
@@ -7,12 +8,13 @@ import { z } from "zod";
 import { parseTaxId } from "../../schema/documents.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import type { Twin, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
+import { goodsTwin } from "./twin-goods.ts";
 
 export const nfeIoTwin: TwinDefinition = {
   id: "nfe-io",
   hosts: ["api.nfe.io", "api.nfse.io"],
   magic: {
-    "amount ending in 13 centavos": "the city refuses the invoice: IssueFailed",
+    "amount ending in 13 centavos": "the city refuses the invoice: IssueFailed; of goods: the state does, Error",
     "amount ending in 14 centavos": "the city never answers: WaitingReturn for ever",
   },
   create,
@@ -34,21 +36,37 @@ interface StoredInvoice {
   [field: string]: unknown;
 }
 
+/** Service invoices are on one host, invoices of goods on the other. */
+const PLACE = /^(?:api\.nfe\.io\/v1|api\.nfse\.io\/v2)\/companies\/([^/]+)\/(serviceinvoices|productinvoices)(?:\/(.+))?$/;
+const PAGE_ROWS_DEFAULT = 50;
+
 function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
   const now = () => clock.now().toISOString();
   const invoiceKey = (companyId: string, id: string) => `invoice/${companyId}/${id}`;
   const inSteps = (count: number) => new Date(clock.now().getTime() + count * settleAfterMs);
 
+  const goods = goodsTwin({
+    store, clock, settleAfterMs,
+    newId: () => randomBytes(16).toString("hex"),
+    announce: (companyId, action, payload) => announce(companyId, "product_invoice", { action, payload }),
+  });
+
   async function fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname === "/v1/blob/download") return blob(url);
-    const [, companyId, rest = ""] = /^\/v1\/companies\/([^/]+)\/serviceinvoices(?:\/(.+))?$/.exec(url.pathname) ?? [];
+    const [, companyId, kind, rest = ""] = PLACE.exec(url.host + url.pathname) ?? [];
     if (!companyId) return new Response(null, { status: 404 });
     const account = await store.get<Account>(`key/${digestOf(keyOf(request, url))}`);
     if (!account) return new Response(null, { status: 401, headers: { "www-authenticate": "Bearer" } });
     if (account.companyId !== companyId) return Response.json("Company not found.", { status: 404 });
     const [id = "", part = ""] = rest.split("/").map(decodeURIComponent);
     const { method } = request;
+    if (kind === "productinvoices") {
+      const body: unknown = method === "POST" || method === "PUT" ? await request.json().catch(() => undefined) : undefined;
+      return goods.handle({ method, companyId, id, part, query: url.searchParams, body });
+    }
+    if (method === "GET" && id === "") return list(companyId, url.searchParams);
+    if (method === "PUT" && part === "sendemail") return sendEmail(companyId, id);
     if (method === "POST" && id === "") return issue(account, await request.json().catch(() => undefined));
     if (method === "DELETE" && id !== "" && part === "") return cancel(companyId, id);
     if (method === "GET" && id === "external" && part !== "") return search(companyId, part);
@@ -85,6 +103,18 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
     await store.schedule({ name: "send", companyId, id }, inSteps(1));
     if (!neverAnswered(invoice)) await store.schedule({ name: "answer", companyId, id }, inSteps(2));
     return accepted(invoice);
+  }
+
+  async function list(companyId: string, query: URLSearchParams): Promise<Response> {
+    const invoices = await store.list<StoredInvoice>(invoiceKey(companyId, ""));
+    const [page, count] = [Number(query.get("pageIndex") ?? 1), Number(query.get("pageCount") ?? PAGE_ROWS_DEFAULT)];
+    return Response.json({ serviceInvoices: invoices.slice((page - 1) * count, page * count).map(shown), page });
+  }
+
+  /** No e-mail leaves a twin; that one was asked for is answered. */
+  async function sendEmail(companyId: string, id: string): Promise<Response> {
+    const invoice = await store.get<StoredInvoice>(invoiceKey(companyId, id));
+    return invoice ? Response.json("Email sent.") : notFound(id);
   }
 
   async function search(companyId: string, externalId: string): Promise<Response> {
@@ -130,6 +160,7 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
 
   async function run({ name, companyId, id }: TwinStep): Promise<void> {
     if (typeof companyId !== "string" || typeof id !== "string") return;
+    if (name.startsWith("goods-")) return goods.run(name, companyId, id);
     switch (name) {
       case "send": await change(companyId, id, ["WaitingCalculateTaxes"], { flowStatus: "WaitingReturn" }); break;
       case "answer": await answer(companyId, id); break;
@@ -139,7 +170,7 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
           status: "Cancelled",
           cancelledOn: now(),
         });
-        if (done?.flowStatus === "Cancelled") await announce("cancelled_successfully", done);
+        if (done?.flowStatus === "Cancelled") await announceService("cancelled_successfully", done);
       }
     }
   }
@@ -155,7 +186,7 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
         status: "Error",
         flowMessage: "E160: o serviço informado não é permitido para o prestador.",
       });
-      if (failed?.flowStatus === "IssueFailed") await announce("issued_failed", failed);
+      if (failed?.flowStatus === "IssueFailed") await announceService("issued_failed", failed);
       return;
     }
     const number = waiting.includes(before.flowStatus)
@@ -164,13 +195,16 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
     const issued = await change(companyId, id, waiting, {
       flowStatus: "Issued", status: "Issued", number, checkCode: checkCode(), issuedOn: now(),
     });
-    if (issued?.flowStatus === "Issued") await announce("issued_successfully", issued);
+    if (issued?.flowStatus === "Issued") await announceService("issued_successfully", issued);
   }
 
-  async function announce(action: string, invoice: StoredInvoice): Promise<void> {
-    const account = await store.get<Account>(`company/${invoice.companyId}`);
+  const announceService = (action: string, invoice: StoredInvoice): Promise<void> =>
+    announce(invoice.companyId, "service_invoice", { action, payload: shown(invoice) });
+
+  async function announce(companyId: string, event: string, message: object): Promise<void> {
+    const account = await store.get<Account>(`company/${companyId}`);
     if (!account) return;
-    const body = JSON.stringify({ action, payload: shown(invoice) });
+    const body = JSON.stringify(message);
     const signature = createHmac("sha1", account.webhookSecret).update(body).digest("hex").toUpperCase();
     await deliver({
       url: account.webhookUrl,
@@ -178,7 +212,7 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
       headers: {
         "content-type": "application/json; charset=utf-8",
         "user-agent": "HookShoot/2.0",
-        "x-hook-event": "service_invoice",
+        "x-hook-event": event,
         "x-hook-id": randomUUID().replaceAll("-", ""),
         "x-hub-signature": `sha1=${signature}`,
       },

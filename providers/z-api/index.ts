@@ -14,6 +14,7 @@ import {
   Rejected, SetupMissing, type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage,
   type NotificationScheme, type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
 } from "../provider.ts";
+import { tools } from "./tools.ts";
 
 export const zApi: ProviderDefinition = {
   id: "z-api",
@@ -32,6 +33,7 @@ export const zApi: ProviderDefinition = {
   ],
   repeats: "ignores",
   connect,
+  native: { client: (connection, fetch) => senderOf(connection, fetch).http, tools },
   notifications: { verify, read },
 };
 
@@ -40,8 +42,8 @@ function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
 }
 
 interface Sender {
+  /** Its paths are below the instance's, which ends in its token. */
   http: HttpClient;
-  path: string;
   /** A text of theirs without our credentials: they repeat a wrong one in their errors. */
   redact(text: string): string;
 }
@@ -52,15 +54,15 @@ function senderOf({ credentials, settings, baseUrl }: ConnectionConfig, fetch: F
   if (!instanceId) throw new SetupMissing("instance_id");
   if (!token) throw new SetupMissing("token");
   if (!clientToken) throw new SetupMissing("client_token");
+  const instance = `${baseUrl}/instances/${encodeURIComponent(instanceId)}/token/${encodeURIComponent(token)}`;
   return {
-    http: httpClient({ provider: "z-api", baseUrl, fetch, headers: { "client-token": clientToken } }),
-    path: `/instances/${encodeURIComponent(instanceId)}/token/${encodeURIComponent(token)}`,
+    http: httpClient({ provider: "z-api", baseUrl: instance, fetch, headers: { "client-token": clientToken } }),
     redact: (text) => text.replaceAll(token, "***").replaceAll(clientToken, "***"),
   };
 }
 
 async function notify(
-  { http, path, redact }: Sender,
+  { http, redact }: Sender,
   { channel, to, message, template }: NotifyRequest,
   call: CallContext,
 ): Promise<Outcome<NotifyResult>> {
@@ -69,7 +71,7 @@ async function notify(
   if (!message) return refuse("invalid_request", "message", "a message needs a text");
   const phone = normalizePhone(to, "BR");
   if (!phone.ok) return refuse("invalid_request", "to", phone.reason);
-  const spec = { method: "POST", path: `${path}/send-text`, body: { phone: phone.value.slice(1), message } } as const;
+  const spec = { method: "POST", path: "/send-text", body: { phone: phone.value.slice(1), message } } as const;
   try {
     const { messageId } = await http.act(spec, Queued, call);
     // Published callers take `sent: false` for a failure; that it is still on its way is what `status` says.

@@ -1,5 +1,5 @@
 /**
- * The stand-in for Z-API: takes text messages into a queue, sends and delivers them, and calls back at the address
+ * The stand-in for Z-API: takes messages into a queue, sends and delivers them, and calls back at the address
  * registered for the instance. What it leaves out is in README.md.
  */
 import { createHash, randomBytes } from "node:crypto";
@@ -41,6 +41,22 @@ const lives: Record<string, readonly Status[]> = {
   4040: ["NO_SUCH_PHONE"], 4041: ["SENT"], 4042: ["SENT", "RECEIVED", "READ"],
 };
 
+/** What each method's body must hold beside the phone. */
+const required: Record<string, readonly string[]> = {
+  "send-text": ["message"],
+  "send-image": ["image"],
+  "send-document": ["document"],
+  "send-audio": ["audio"],
+  "send-location": ["title", "address", "latitude", "longitude"],
+  "send-contact": ["contactName", "contactPhone"],
+  "send-button-list": ["message", "buttonList"],
+  "read-message": ["messageId"],
+};
+
+const methods: Record<string, "GET" | "POST"> = {
+  status: "GET", "phone-exists": "GET", ...Object.fromEntries(Object.keys(required).map((verb) => [verb, "POST" as const])),
+};
+
 class ZApiTwin implements Twin {
   readonly #context: TwinContext;
 
@@ -61,23 +77,30 @@ class ZApiTwin implements Twin {
 
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    const [, id, token, verb] = /^\/instances\/([^/]+)\/token\/([^/]+)\/([^/]+)$/.exec(pathname) ?? [];
-    if (!id || !token || verb !== "send-text") return failure(404, "NOT_FOUND", "There is no such method");
-    if (request.method !== "POST") return failure(405, "METHOD_NOT_ALLOWED", "Use POST");
+    const [, id, token, verb = "", rest = ""] = /^\/instances\/([^/]+)\/token\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(pathname) ?? [];
+    const method = methods[verb];
+    if (!id || !token || !method) return failure(404, "NOT_FOUND", "There is no such method");
+    if (request.method !== method) return failure(405, "METHOD_NOT_ALLOWED", `Use ${method}`);
     const instance = await this.#context.store.get<Instance>(`instance/${id}`);
     if (instance?.tokenHash !== hash(token)) return failure(400, "Instance not found");
     const clientToken = request.headers.get("client-token");
     if (!clientToken) return failure(400, "null not allowed");
     if (instance.clientTokenHash !== hash(clientToken)) return failure(403, `Client-Token ${clientToken} not allowed`);
+    if (verb === "status") return Response.json({ connected: true, error: "", smartphoneConnected: true });
+    if (verb === "phone-exists") return exists(rest);
     const isJson = request.headers.get("content-type")?.startsWith("application/json");
     if (!isJson) return failure(415, "UNSUPPORTED_MEDIA_TYPE", "Send application/json");
-    return this.#sendText(instance, await request.json() as Record<string, unknown>);
+    return this.#post(instance, verb, await request.json() as Record<string, unknown>);
   }
 
-  async #sendText(instance: Instance, { phone, message }: Record<string, unknown>): Promise<Response> {
+  async #post(instance: Instance, verb: string, body: Record<string, unknown>): Promise<Response> {
+    const { phone } = body;
     const isPhone = typeof phone === "string" && /^\d{10,15}$/.test(phone) && !phone.endsWith("4043");
     if (!isPhone) return failure(400, "BAD_REQUEST", "Invalid phone number");
-    if (typeof message !== "string" || message === "") return failure(400, "BAD_REQUEST", "Message is required");
+    for (const name of required[verb]!) {
+      if (body[name] === undefined || body[name] === "") return failure(400, "BAD_REQUEST", `${name} is required`);
+    }
+    if (verb === "read-message") return new Response(null, { status: 204 });
     const life = lives[phone.slice(-4)] ?? ["SENT", "RECEIVED"];
     const queued: Message = { id: hex(10), zaapId: hex(16), phone, instanceId: instance.id, life, lived: 0 };
     await this.#context.store.put(`message/${queued.id}`, queued);
@@ -117,6 +140,10 @@ const deliveryOf = ({ id, zaapId, phone }: Message, status: Status) => ({
 const statusOf = ({ id, phone }: Message, status: Status | undefined) => ({
   type: "MessageStatusCallback", status, ids: [id], phone, phoneDevice: 0, isGroup: false,
 });
+
+/** The number that fails after it is queued is the one WhatsApp does not know. */
+const exists = (phone: string): Response =>
+  phone.endsWith("4040") ? Response.json({ exists: false, phone: null, lid: null }) : Response.json({ exists: true, phone, lid: null });
 
 const failure = (status: number, error: string, message?: string): Response =>
   Response.json({ error, message }, { status });

@@ -1,7 +1,7 @@
 /** How a claimed call is put to one provider: by a verb of its adapter, or by one of the provider's own tools. JSON comes back. */
 import { z } from "zod";
 import { Passthrough, type NativeTool } from "../../providers/native.ts";
-import { Rejected, type CallContext, type DeclineReason, type Outcome, type ProviderDefinition, type ProviderVerb } from "../../providers/provider.ts";
+import { Rejected, type CallContext, type ConnectionConfig, type DeclineReason, type Outcome, type ProviderDefinition, type ProviderVerb } from "../../providers/provider.ts";
 import { isObject, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import { connectionConfig, openProvider, type Connection } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
@@ -22,16 +22,28 @@ export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown)
 
 export const performNative = (definition: ProviderDefinition, tool: NativeTool, args: Record<string, unknown>): Perform =>
   async (platform, connection, call) => {
-    const client = definition.native!.client(await connectionConfig(platform, connection), platform.transport(connection.environment));
+    const config = await connectionConfig(platform, connection);
+    const client = definition.native!.client(config, platform.transport(connection.environment));
     const spec = tool.request(args, call);
+    const masked = masking(definition, config);
     try {
-      const body: unknown = await client[tool.effect === "reads" ? "ask" : "act"](spec, Passthrough, call);
+      const body = masked(await client[tool.effect === "reads" ? "ask" : "act"](spec, Passthrough, call));
       return { outcome: "accepted", ref: idOf(body) ?? call.reference, state: "pending", action: "answered", result: isObject(body) ? body : { result: body } };
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      return { outcome: "declined", reason: rejection(error.status), message: `it answered ${error.status} ${JSON.stringify(error.body).slice(0, REFUSAL_CHARS_MAX)}` };
+      return { outcome: "declined", reason: rejection(error.status), message: `it answered ${error.status} ${JSON.stringify(masked(error.body)).slice(0, REFUSAL_CHARS_MAX)}` };
     }
   };
+
+/** A shorter secret is found by chance in texts that do not hold it. */
+const SECRET_CHARS_MIN = 8;
+
+/** Some providers repeat in an answer what a request proved itself with; an answer is passed on without it. */
+function masking({ credentials }: ProviderDefinition, held: ConnectionConfig): (body: unknown) => unknown {
+  const secrets = credentials.filter((field) => field.secret).map(({ name }) => held.credentials[name] ?? "").filter(({ length }) => length >= SECRET_CHARS_MIN);
+  const mask = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+  return (body) => JSON.parse(JSON.stringify(body ?? null, (_name, value: unknown) => (typeof value === "string" ? mask(value) : value)));
+}
 
 /** How much of a provider's own refusal is passed on. */
 const REFUSAL_CHARS_MAX = 500;

@@ -12,6 +12,9 @@ import type { Platform } from "../platform.ts";
 /** Headers worth keeping; the rest (and every credential) is not stored. */
 const KEPT_HEADERS = /^(content-type|user-agent|x-request-id|.*event.*|.*id)$/i;
 
+/** What of an address' query is worth keeping: our reference, for a provider that has no other field for it. Its secrets are not. */
+const REFERENCE_IN_QUERY = "reference";
+
 /** Answers a provider's webhook. Never throws. */
 export async function receiveNotification(
   platform: Platform,
@@ -53,9 +56,14 @@ async function keep({ db, clock, jobs }: Platform, connection: Connection, messa
   await transaction(db, async (tx) => {
     await tx`
       insert into notifications (org_id, project_id, id, server_id, connection_id, method, target, headers, body, status, attempts, received_at)
-      values (${orgId}, ${projectId}, ${id}, ${connection.serverId}, ${connection.id}, ${message.method}, ${message.url.pathname},
+      values (${orgId}, ${projectId}, ${id}, ${connection.serverId}, ${connection.id}, ${message.method}, ${targetOf(message.url)},
         ${tx.json(headers as never)}, ${Buffer.from(message.body)}, 'received', 0, ${now})`;
     await jobs.add(tx, { orgId, projectId, kind: "notification", key: id, payload: { notificationId: id }, runAt: now });
   });
   jobs.kick();
+}
+
+function targetOf({ pathname, searchParams }: URL): string {
+  const reference = searchParams.get(REFERENCE_IN_QUERY);
+  return reference === null ? pathname : `${pathname}?${new URLSearchParams({ [REFERENCE_IN_QUERY]: reference }).toString()}`;
 }

@@ -16,6 +16,7 @@ import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import { parseBrCode } from "../../schema/pix/brcode.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
 
 const REFERENCE = "0b0f4f0e-3c2d-4a57-9d4e-6d1f6a1f2b3c";
@@ -696,6 +697,47 @@ describe("São Paulo", () => {
   test("counts days over the ends of months and years", () => {
     expect(shiftDay("2026-12-31", 1)).toBe("2027-01-01");
     expect(shiftDay("2028-03-01", -1)).toBe("2028-02-29");
+  });
+});
+
+describe("its own tools", () => {
+  const dueDate = "2026-11-30";
+
+  test("each is one request, answered in Asaas' words", async () => {
+    const { run, unrun, sent, rests } = await nativeWorld(asaas, asaasTwin);
+    const { id: customer } = await run("create_customer", { name: "Maria Silva", cpfCnpj: "11144477735" });
+    expect(await run("get_customer", { id: customer })).toMatchObject({ id: customer, name: "Maria Silva" });
+    expect(await run("list_customers", { name: "maria", limit: 5 })).toMatchObject({ totalCount: 1, limit: 5 });
+    const payment = await run("create_payment", { customer, billingType: "PIX", value: 150.5, dueDate });
+    expect(await run("get_pix_qrcode", { id: payment.id })).toMatchObject({ payload: expect.stringMatching(/^000201/) });
+    await rests(1);
+    expect(await run("get_payment", { id: payment.id })).toMatchObject({ status: "RECEIVED", value: 150.5 });
+    expect(await run("list_payments", { customer, status: "RECEIVED", limit: 1, offset: 0 })).toMatchObject({ data: [{ id: payment.id }] });
+    expect(await run("list_payments", { status: "OVERDUE" })).toMatchObject({ data: [] });
+    expect(await run("refund_payment", { id: payment.id, value: 50.5 })).toMatchObject({ refunds: [{ value: 50.5 }] });
+    const transfer = { value: 20, pixAddressKey: "vendor@example.com", pixAddressKeyType: "EMAIL" };
+    expect(await run("create_transfer", transfer)).toMatchObject({ value: 20, status: "PENDING" });
+    expect(await run("list_transfers", { limit: 10 })).toMatchObject({ data: [{ value: 20 }] });
+    expect(await run("get_balance")).toEqual({ balance: 78.01 });
+    const plan = await run("create_payment", { customer, billingType: "PIX", installmentCount: 3, totalValue: 100, dueDate });
+    expect(await run("get_installments", { id: plan.installment })).toMatchObject({ data: [{ id: plan.id }, {}, {}] });
+    expect(unrun()).toEqual([]);
+    expect(sent.length).toBe(14);
+    expect(JSON.parse(sent.find(({ body }) => body.includes("150.5"))!.body)).toEqual({
+      customer, billingType: "PIX", value: 150.5, dueDate, externalReference: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+  });
+
+  test("the charges of a plan fall a month apart, and the last takes what the division left", async () => {
+    const { run, refusal } = await nativeWorld(asaas, asaasTwin);
+    const { id: customer } = await run("create_customer", { name: "Maria Silva", cpfCnpj: "11144477735" });
+    const asked = { customer, billingType: "PIX", installmentCount: 4, totalValue: 100.03, dueDate: "2026-11-30" };
+    const { installment } = await run("create_payment", asked);
+    const { data } = await run("get_installments", { id: installment });
+    expect(data.map((each: { value: number; dueDate: string }) => [each.value, each.dueDate])).toEqual([
+      [25, "2026-11-30"], [25, "2026-12-30"], [25, "2027-01-30"], [25.03, "2027-02-28"],
+    ]);
+    expect(await refusal("get_installments", { id: "ins_none" })).toMatchObject({ status: 404 });
   });
 });
 

@@ -20,6 +20,7 @@ import type { TwinWebhook } from "../../providers/twin.ts";
 import { checkDigits } from "../../schema/documents.ts";
 import { ship, type ShipRequest, type ShipResult } from "../../schema/meta-tools/ship.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { conformanceChecks, providerConformance } from "../support/provider-conformance.ts";
 
 const REFERENCE = "0b0e6c1e-6d0f-4f6d-9a53-2f6a52b7c222";
@@ -890,5 +891,50 @@ describe("the twin", () => {
     ["00000050", 0],
   ])("the check digit of S10 number %s is %i", (digits, digit) => {
     expect(s10CheckDigit(digits)).toBe(digit);
+  });
+});
+
+describe("its own tools", () => {
+  const place = { name: "Loja", address: "Avenida Paulista", city: "São Paulo", state_abbr: "SP", postal_code: "01310100" };
+  const box = { width: 16, height: 6, length: 22, weight: 0.5 };
+  const inCart = { service: 1, from: place, to: { ...place, name: "Maria" }, volumes: [box], options: { insurance_value: 50 } };
+
+  test("walk from a price to a label, each in one request", async () => {
+    const { run, unrun, sent, rests } = await nativeWorld(melhorEnvio, melhorEnvioTwin);
+    const route = { from: { postal_code: "01310100" }, to: { postal_code: "20040002" } };
+    const offers = await run("calculate_shipping", { ...route, products: [{ ...box, insurance_value: 50, quantity: 1 }] });
+    expect(offers[0]).toMatchObject({ id: expect.any(Number), price: expect.stringMatching(/^\d+\.\d{2}$/) });
+    const { id, status, price } = await run("create_shipment", inCart);
+    expect(status).toBe("pending");
+    expect(await run("checkout_cart", { orders: [id] })).toMatchObject({ purchase: { total: price } });
+    expect(await run("generate_label", { orders: [id] })).toMatchObject({ [id]: { status: true } });
+    expect(await run("print_label", { orders: [id], mode: "public" })).toMatchObject({ url: expect.stringMatching(/^https:/) });
+    await rests(2);
+    expect(await run("track_shipment", { orders: [id] })).toMatchObject({ [id]: { status: "delivered" } });
+    expect(await run("get_shipment", { id })).toMatchObject({ id, status: "delivered" });
+    const second = await run("create_shipment", inCart);
+    await run("checkout_cart", { orders: [second.id] });
+    expect(await run("cancel_shipment", { id: second.id, reason_id: "2", description: "Desistiu" })).toEqual({ [second.id]: { canceled: true } });
+    expect(await run("get_balance")).toMatchObject({ balance: 10_000 - price });
+    expect(unrun()).toEqual([]);
+    const cart = sent.find(({ url }) => url.endsWith("/me/cart"))!;
+    expect(JSON.parse(cart.body)).toEqual({
+      ...inCart, options: { insurance_value: 50, tags: [{ tag: expect.stringMatching(/^[0-9a-f-]{36}$/) }] },
+    });
+  });
+
+  test("a parcel that was posted cannot be cancelled, and a cancelled one is not posted", async () => {
+    const { run, refusal, rests } = await nativeWorld(melhorEnvio, melhorEnvioTwin);
+    const [posted, cancelled] = [await run("create_shipment", inCart), await run("create_shipment", inCart)];
+    await run("checkout_cart", { orders: [posted.id, cancelled.id] });
+    await run("cancel_shipment", { id: cancelled.id, reason_id: "2", description: "Desistiu" });
+    await rests(2);
+    expect(await refusal("cancel_shipment", { id: posted.id, reason_id: "2", description: "Desistiu" })).toMatchObject({ status: 422 });
+    expect(await run("get_shipment", { id: cancelled.id })).toMatchObject({ status: "canceled", posted_at: null });
+  });
+
+  test("without the contact e-mail that it wants in every request there is no client", async () => {
+    const { open } = await nativeWorld(melhorEnvio, melhorEnvioTwin);
+    expect(() => open({ settings: {} })).toThrow(SetupMissing);
   });
 });

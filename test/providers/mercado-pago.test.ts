@@ -16,6 +16,7 @@ import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import { parseBrCode } from "../../schema/pix/brcode.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
 
 const REFERENCE = "0b0f4f0e-3c2d-4a57-9d4e-6d1f6a1f2b3c";
@@ -854,5 +855,51 @@ describe("the twin", () => {
       const answer = await api("POST", path, body, { "x-idempotency-key": "" });
       expect(answer).toMatchObject({ status: 400, body: { cause: [{ code: 4292 }] } });
     }
+  });
+});
+
+describe("its own tools", () => {
+  const payer = { email: "maria@example.com" };
+
+  test("each is one request, answered in Mercado Pago's words", async () => {
+    const { run, unrun, sent, rests } = await nativeWorld(mercadoPago, mercadoPagoTwin);
+    const items = [{ title: "Caneca", quantity: 2, currency_id: "BRL", unit_price: 25.9 }];
+    const preference = await run("create_preference", { items, back_urls: { success: "https://shop.example/ok" }, auto_return: "approved" });
+    expect(preference).toMatchObject({ items, init_point: expect.stringMatching(/^https:\/\/www\.mercadopago\.com\.br\/checkout/) });
+    expect(await run("get_preference", { preferenceId: preference.id })).toEqual(preference);
+    expect(preference.external_reference).toMatch(/^[0-9a-f-]{36}$/);
+
+    const pix = await run("create_pix_payment", { transaction_amount: 150.5, description: "Pedido 17", payer, external_reference: "order-17" });
+    const other = await run("create_payment", { transaction_amount: 10, description: "Pedido 18", payer, payment_method_id: "pix" });
+    expect(other.external_reference).toMatch(/^[0-9a-f-]{36}$/);
+    await rests(1);
+    expect(await run("get_payment", { paymentId: String(pix.id) })).toMatchObject({ status: "approved", transaction_amount: 150.5 });
+    expect(await run("search_payments", { external_reference: "order-17" })).toMatchObject({ paging: { total: 1 }, results: [{ id: pix.id }] });
+    expect(await run("search_payments", { status: "pending", limit: 5 })).toMatchObject({ paging: { total: 0, limit: 5 } });
+    expect(await run("create_refund", { paymentId: String(pix.id), amount: 50.5 })).toMatchObject({ amount: 50.5, status: "approved" });
+    expect(await run("create_refund", { paymentId: String(other.id) })).toMatchObject({ amount: 10 });
+
+    const customer = await run("create_customer", { email: "maria@example.com", first_name: "Maria" });
+    expect(await run("list_customers", { email: "maria@example.com" })).toMatchObject({ results: [{ id: customer.id, first_name: "Maria" }] });
+    expect(await run("get_payment_methods")).toMatchObject([{ id: "pix" }]);
+    expect(unrun()).toEqual([]);
+    const keyed = sent.filter(({ headers }) => headers.has("x-idempotency-key")).map(({ method, url }) => `${method} ${new URL(url).pathname}`);
+    expect(keyed).toEqual(["POST /v1/payments", "POST /v1/payments", `POST /v1/payments/${pix.id}/refunds`, `POST /v1/payments/${other.id}/refunds`]);
+  });
+
+  test.each([
+    ["create_preference", { items: [{ title: "Caneca", quantity: 1, unit_price: 1.005 }] }, "invalid_items"],
+    ["create_preference", { items: [{ title: "Caneca", quantity: 1, unit_price: 1 }], auto_return: "all" }, "invalid_auto_return"],
+    ["get_preference", { preferenceId: "1-none" }, "not_found"],
+    ["create_payment", { transaction_amount: 10, description: "x", payer, payment_method_id: "visa", token: "t" }, "bad_request"],
+  ])("%s of %j is refused", async (name, args, error) => {
+    const { refusal } = await nativeWorld(mercadoPago, mercadoPagoTwin);
+    expect((await refusal(name, args)).body).toMatchObject({ error });
+  });
+
+  test("one e-mail is one customer", async () => {
+    const { run, refusal } = await nativeWorld(mercadoPago, mercadoPagoTwin);
+    await run("create_customer", payer);
+    expect((await refusal("create_customer", payer)).body).toMatchObject({ cause: [{ code: 101 }] });
   });
 });

@@ -14,6 +14,7 @@ import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinWebhook } from "../../providers/twin.ts";
 import { invoice, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
 
 const REFERENCE = "0b0e6c1e-6d0f-4f6d-9a53-2f6a52b7c111";
@@ -580,5 +581,73 @@ describe("the twin", () => {
       new Request(address, { headers: { authorization: other.credentials["api_key"]! } }),
     );
     expect([answer.status, await answer.json()]).toEqual([404, "Company not found."]);
+  });
+});
+
+describe("its own tools", () => {
+  const service = { cityServiceCode: "2690", description: "Consultoria", servicesAmount: 150.5, borrower: { name: "Maria Silva", federalTaxNumber: 11144477735 } };
+  const goods = (totalAmount: number) => ({
+    operationNature: "Venda", operationType: "Outgoing", consumerType: "FinalConsumer",
+    buyer: { name: "Maria Silva", federalTaxNumber: 11144477735 },
+    items: [{ code: "1", description: "Caneca", ncm: "69120000", cfop: 5102, unit: "UN", quantity: 1, unitAmount: totalAmount, totalAmount }],
+    payment: [{ paymentDetail: [{ method: "InstantPayment", amount: totalAmount }] }],
+  });
+
+  test("those for services are below the company, each one request", async () => {
+    const { run, sent, account, rests } = await nativeWorld(nfeIo, nfeIoTwin);
+    const { id, externalId } = await run("create_nfse", service);
+    expect(externalId).toMatch(/^[0-9a-f-]{36}$/);
+    await rests(2);
+    expect(await run("get_nfse", { id })).toMatchObject({ flowStatus: "Issued", servicesAmount: 150.5 });
+    expect(await run("list_nfse", { pageIndex: 1, pageCount: 10 })).toMatchObject({ serviceInvoices: [{ id }] });
+    expect(await run("email_nfse", { id })).toBe("Email sent.");
+    expect(await run("cancel_nfse", { id })).toMatchObject({ flowStatus: "WaitingSendCancel" });
+    const below = `https://api.nfe.io/v1/companies/${account.settings["company_id"]}/serviceinvoices`;
+    expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      `POST ${below}`, `GET ${below}/${id}`, `GET ${below}?pageIndex=1&pageCount=10`, `PUT ${below}/${id}/sendemail`, `DELETE ${below}/${id}`,
+    ]);
+  });
+
+  test("those for goods go to the other host, and an invoice is issued, corrected and cancelled", async () => {
+    const { run, sent, account, rests, webhooks } = await nativeWorld(nfeIo, nfeIoTwin);
+    const { id } = await run("create_nfe", goods(25.9));
+    expect(await run("get_nfe", { id })).toMatchObject({ status: "Created" });
+    await rests(2);
+    const { status, authorization } = await run("get_nfe", { id });
+    expect([status, authorization.accessKey]).toEqual(["Issued", expect.stringMatching(/^352611\d{14}55\d{22}$/)]);
+    expect(await run("list_nfe", { environment: "Test" })).toMatchObject({ productInvoices: [{ id }], hasMore: false });
+    expect(await run("get_nfe_pdf", { id })).toMatchObject({ uri: expect.stringMatching(/^https:/) });
+    expect(await run("get_nfe_xml", { id })).toMatchObject({ uri: expect.stringMatching(/^https:/) });
+    expect(await run("correct_nfe", { id, reason: "O complemento era outro" })).toEqual({});
+    expect(await run("cancel_nfe", { id, reason: "A venda foi desfeita" })).toEqual({});
+    await rests(1);
+    expect(await run("get_nfe", { id })).toMatchObject({ status: "Cancelled" });
+    const below = `https://api.nfse.io/v2/companies/${account.settings["company_id"]}/productinvoices`;
+    expect(sent.every(({ url }) => url.startsWith(below))).toBe(true);
+    expect(sent.find(({ method }) => method === "DELETE")!.url).toBe(`${below}/${id}?reason=A+venda+foi+desfeita`);
+    expect(webhooks.map(({ body }) => JSON.parse(body).action)).toEqual(["product_invoice.issued_successfully", "product_invoice.cancelled_successfully"]);
+  });
+
+  test("goods that the state refuses end as an error, and cannot be cancelled", async () => {
+    const { run, refusal, rests } = await nativeWorld(nfeIo, nfeIoTwin);
+    const { id } = await run("create_nfe", goods(25.13));
+    await rests(2);
+    expect(await run("get_nfe", { id })).toMatchObject({ status: "Error" });
+    expect(await refusal("cancel_nfe", { id, reason: "A venda foi desfeita" })).toMatchObject({ status: 400 });
+    expect(await refusal("get_nfe_pdf", { id })).toMatchObject({ status: 404 });
+  });
+
+  test("a message about goods is read as nothing by the rail of services", async () => {
+    const { run, rests, webhooks } = await nativeWorld(nfeIo, nfeIoTwin);
+    await run("create_nfe", goods(25.9));
+    await rests(2);
+    const [{ url, body, headers }] = webhooks as [(typeof webhooks)[number]];
+    expect(nfeIo.notifications!.read({ method: "POST", url: new URL(url), headers: new Headers(headers), body: new TextEncoder().encode(body) })).toEqual([]);
+  });
+
+  test.each(["api_key", "company_id"])("without %s there is no client", async (name) => {
+    const { open, account } = await nativeWorld(nfeIo, nfeIoTwin);
+    const without = (values: Record<string, string>) => ({ ...values, [name]: "" });
+    expect(() => open({ credentials: without(account.credentials), settings: without(account.settings) })).toThrow(SetupMissing);
   });
 });

@@ -9,6 +9,7 @@ import { zApi } from "../../providers/z-api/index.ts";
 import { zApiTwin } from "../../providers/z-api/twin.ts";
 import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
 
 const HOOK = "https://codespar.example/v1/webhooks/z-api/ca_1";
@@ -165,6 +166,50 @@ test.each(["instance_id", "token", "client_token"])("without %s nothing is sent,
   expect(missing).toBeInstanceOf(SetupMissing);
   expect(missing).toMatchObject({ setting: name });
   expect(inspect(missing)).not.toContain(credentials.token);
+});
+
+describe("its own tools", () => {
+  const phone = "5511999998888";
+
+  test("each is one request below the instance's path, and is answered", async () => {
+    const { run, unrun, sent, account } = await nativeWorld(zApi, zApiTwin);
+    const queued = { messageId: expect.stringMatching(/^[0-9A-F]{20}$/), zaapId: expect.any(String) };
+    expect(await run("send_text", { phone, message: "Oi", delayMessage: 3 })).toMatchObject(queued);
+    expect(await run("send_image", { phone, image: "https://shop.example/a.png", caption: "A" })).toMatchObject(queued);
+    expect(await run("send_document", { phone, document: "https://shop.example/a.pdf", extension: "pdf" })).toMatchObject(queued);
+    expect(await run("send_audio", { phone, audio: "https://shop.example/a.mp3" })).toMatchObject(queued);
+    const place = { title: "Loja", address: "Avenida Paulista, 1000", latitude: "-23.5613", longitude: "-46.6565" };
+    expect(await run("send_location", { phone, ...place })).toMatchObject(queued);
+    expect(await run("send_contact", { phone, contactName: "Loja", contactPhone: "551130000000" })).toMatchObject(queued);
+    expect(await run("send_button_list", { phone, message: "Ok?", buttonList: { buttons: [{ label: "Sim" }] } })).toMatchObject(queued);
+    expect(await run("read_message", { phone, messageId: "3EB0A1" })).toEqual({});
+    expect(await run("check_number", { phone })).toMatchObject({ exists: true });
+    expect(await run("check_number", { phone: "5511999994040" })).toMatchObject({ exists: false });
+    expect(await run("get_status")).toMatchObject({ connected: true });
+    expect(unrun()).toEqual([]);
+    const { instance_id } = account.settings;
+    const { token, client_token } = account.credentials;
+    const below = `https://api.z-api.io/instances/${instance_id}/token/${token}`;
+    expect(sent.slice(0, 3).map(({ url, body }) => [url, JSON.parse(body)])).toEqual([
+      [`${below}/send-text`, { phone, message: "Oi", delayMessage: 3 }],
+      [`${below}/send-image`, { phone, image: "https://shop.example/a.png", caption: "A" }],
+      [`${below}/send-document/pdf`, { phone, document: "https://shop.example/a.pdf" }],
+    ]);
+    expect(sent.every(({ headers }) => headers.get("client-token") === client_token)).toBe(true);
+  });
+
+  test("a message sent by one is delivered like any other", async () => {
+    const { run, rests, webhooks } = await nativeWorld(zApi, zApiTwin);
+    const { messageId } = await run("send_image", { phone, image: "https://shop.example/a.png" });
+    await rests(2);
+    const told = webhooks.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "MessageStatusCallback");
+    expect(told).toMatchObject([{ status: "SENT", ids: [messageId] }, { status: "RECEIVED", ids: [messageId] }]);
+  });
+
+  test("without the instance's token there is no client", async () => {
+    const { open } = await nativeWorld(zApi, zApiTwin);
+    expect(() => open({ credentials: { client_token: "x" } })).toThrow(SetupMissing);
+  });
 });
 
 describe("a notification", () => {

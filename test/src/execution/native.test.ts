@@ -1,10 +1,18 @@
 /** A provider's own tools: the same pipeline, the provider's own words. */
 import { expect, test } from "vitest";
+import type { CallContext } from "../../../providers/provider.ts";
+import { zApi } from "../../../providers/z-api/index.ts";
+import { connectionConfig, projectConnection } from "../../../src/connections/connections.ts";
+import { performNative } from "../../../src/execution/perform.ts";
 import { startApp } from "../../support/app.ts";
 
 const app = await startApp();
 const { id: session_id } = await app.call("sessions.create", { user_id: "u", servers: ["asaas"] });
 const run = (tool: string, input: object, as: Parameters<typeof app.call>[2] = {}) => app.call("tools.execute", { session_id, tool, input }, as);
+
+const aCall: Omit<CallContext, "clock"> = {
+  reference: "0b0f4f0e-3c2d-4a57-9d4e-6d1f6a1f2b3c", toolCallId: "tc_1", signal: undefined, acted: false, notes: {}, note: async () => {},
+};
 
 const customer = async (): Promise<string> =>
   ((await run("asaas/create_customer", { name: "Maria Silva", cpfCnpj: "11144477735" })).data as { id: string }).id;
@@ -60,6 +68,26 @@ test("agents and MCP reach only the servers of the session; a key's holder reach
 
 test("a session shows the own tools of the servers it names, and only those", async () => {
   const names = async (id: string) => (await app.call("sessions.connections", { session_id: id })).tools.filter(({ server }) => server !== "codespar").map(({ name }) => name);
-  expect(await names(session_id)).toEqual(["asaas__create_customer", "asaas__create_payment", "asaas__get_payment", "asaas__get_pix_qrcode"]);
+  expect(await names(session_id)).toEqual(expect.arrayContaining(["asaas__create_customer", "asaas__create_payment", "asaas__get_installments"]));
+  expect((await names(session_id)).every((name) => name.startsWith("asaas__"))).toBe(true);
   expect(await names(await app.session())).toEqual([]);
+});
+
+test("a secret that a provider repeats in its answer is passed on masked, be it a refusal or not", async () => {
+  const { platform } = app;
+  const [row] = await platform.db.sql<{ projectId: string; id: string }[]>`
+    select project_id as "projectId", id from connections where server_id = 'z-api' and environment = 'test'`;
+  const connection = (await projectConnection(platform, row!.projectId, row!.id))!;
+  const { credentials: { token, client_token } } = await connectionConfig(platform, connection);
+  const call = { ...aCall, clock: platform.clock };
+  const answered = async (status: number) => {
+    const body = { said: [`Client-Token ${client_token} of ${token}`] };
+    const transport = () => async () => Response.json(body, { status });
+    const tool = zApi.native!.tools.find(({ name }) => name === "get_status")!;
+    return JSON.stringify(await performNative(zApi, tool, {})({ ...platform, transport }, connection, call));
+  };
+  for (const status of [200, 403]) {
+    expect(await answered(status)).toContain("Client-Token *** of ***");
+    expect(await answered(status)).not.toContain(client_token);
+  }
 });

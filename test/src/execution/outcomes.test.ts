@@ -164,6 +164,18 @@ test("a message of unknown outcome stays unknown, and a provider that cannot be 
   expect(await app.platform.db.sql`select 1 from jobs where key like ${`${answer.tool_call_id}.%`}`).toEqual([]);
 });
 
+test("a message whose answer was lost is known again by the reference in its callback's address", async () => {
+  app.twins!.setFault("twilio", { kind: "reset_after", method: "POST", path: "Messages.json" });
+  const answer = await app.run("codespar_notify", { channel: "sms", to: "+5511999998888", message: "On its way" });
+  expect(answer).toMatchObject({ success: true, outcome: "unknown" });
+  await app.pass(15_000);
+  expect(await toolCall(answer.tool_call_id)).toMatchObject({ outcome: "accepted" });
+  expect(app.twins!.requests("twilio").filter(({ method }) => method === "POST")).toHaveLength(1);
+  const kept = await app.platform.db.sql<{ target: string }[]>`select target from notifications where server_id = 'twilio'`;
+  for (const { target } of kept) expect(target).toMatch(/^\/v1\/webhooks\/twilio\/ca_\w+\?reference=[0-9a-f-]{36}$/);
+  expect(kept.length).toBeGreaterThan(0);
+});
+
 test("a declined charge failed, once and for all", async () => {
   const answer = await charge({ ...mariaCharge, amount: 10_013 });
   expect(answer).toMatchObject({ success: false, code: "provider_declined", field: "amount", retry: "never", outcome: "declined" });
