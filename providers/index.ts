@@ -12,14 +12,16 @@ import { nfeIoTwin } from "./nfe-io/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { stripe, stripeAcp } from "./stripe/index.ts";
+import { stripeTwin } from "./stripe/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

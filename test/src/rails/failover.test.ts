@@ -61,7 +61,7 @@ test("while Asaas is degraded a charge goes to Mercado Pago, and says why", asyn
   });
   expect(sentTo(answer.idempotency_key)).toEqual({ asaas: 0, "mercado-pago": 1 });
   const { rails } = await app.call("rails.list", { tool: "codespar_charge" });
-  expect(rails.map(({ provider, health }) => [provider, health])).toEqual([["asaas", "degraded"], ["mercado-pago", "healthy"]]);
+  expect(rails.filter(({ provider }) => ["asaas", "mercado-pago"].includes(provider)).map(({ provider, health }) => [provider, health])).toEqual([["asaas", "degraded"], ["mercado-pago", "healthy"]]);
   await app.pass(5_000);
   expect(await status(answer.tool_call_id)).toMatchObject({ status: "succeeded", provider: "mercado-pago" });
   expect(await postings(app, answer.tool_call_id)).toEqual([
