@@ -17,11 +17,13 @@ import { stripeTwin } from "./stripe/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
+import { zoop } from "./zoop/index.ts";
+import { zoopTwin } from "./zoop/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi, zoop];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin,
+  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
