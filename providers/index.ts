@@ -3,6 +3,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { iugu } from "./iugu/index.ts";
+import { iuguTwin } from "./iugu/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -20,10 +22,10 @@ import { zApiTwin } from "./z-api/twin.ts";
 import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi, zoop];
+export const providers: readonly ProviderDefinition[] = [asaas, bitso, iugu, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi, zoop];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin, zoopTwin,
+  asaasTwin, bitsoTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -26,6 +26,8 @@ export interface Rail {
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
+  { id: "iugu-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 4 },
+  { id: "iugu-boleto", tool: "codespar_charge", verb: "charge", method: "boleto", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 2 },
   { id: "stripe-acp-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
   { id: "stripe-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe", priority: 2 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
