@@ -13,6 +13,8 @@ import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
+import { picpay } from "./picpay/index.ts";
+import { picpayTwin } from "./picpay/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import { stripe, stripeAcp } from "./stripe/index.ts";
 import { stripeTwin } from "./stripe/twin.ts";
@@ -22,10 +24,12 @@ import { zApiTwin } from "./z-api/twin.ts";
 import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
-export const providers: readonly ProviderDefinition[] = [asaas, bitso, iugu, melhorEnvio, mercadoPago, nfeIo, persona, stripe, stripeAcp, zApi, zoop];
+export const providers: readonly ProviderDefinition[] = [
+  asaas, bitso, iugu, melhorEnvio, mercadoPago, nfeIo, persona, picpay, stripe, stripeAcp, zApi, zoop,
+];
 
 export const twins: readonly TwinDefinition[] = [
-  asaasTwin, bitsoTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, stripeTwin, zApiTwin, zoopTwin,
+  asaasTwin, bitsoTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, personaTwin, picpayTwin, stripeTwin, zApiTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -28,6 +28,7 @@ export const rails: readonly Rail[] = [
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "iugu-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 4 },
   { id: "iugu-boleto", tool: "codespar_charge", verb: "charge", method: "boleto", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 2 },
+  { id: "picpay-wallet", tool: "codespar_charge", verb: "charge", method: "wallet", currencies: ["BRL"], country: "BR", provider: "picpay", priority: 1 },
   { id: "stripe-acp-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
   { id: "stripe-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe", priority: 2 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },

@@ -176,7 +176,8 @@ class IuguTwin implements Twin {
     if (!name) throw invalid("name", "não pode ficar em branco");
     if (!email) throw invalid("email", "não pode ficar em branco");
     const at = this.#now().toISOString();
-    return this.#put("customer", account, { wire: { id: newId(), email, name, cpf_cnpj, notes: null, created_at: at, updated_at: at, custom_variables: [] }, life: [] });
+    const wire = { id: newId(), email, name, cpf_cnpj, notes: null, created_at: at, updated_at: at, custom_variables: [] };
+    return this.#put("customer", account, { wire, life: [] });
   }
 
   // Life cycle

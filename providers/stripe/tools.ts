@@ -91,7 +91,10 @@ export const stripeTools: readonly NativeTool[] = [
     name: "create_price",
     description: "Create a price of a product at Stripe; recurring ones can be subscribed to.",
     effect: "writes",
-    input: z.object({ currency: CurrencyWord, product: Id, unit_amount: Amount, recurring: Recurring.optional(), nickname: z.string().max(200).optional(), metadata: Metadata }),
+    input: z.object({
+      currency: CurrencyWord, product: Id, unit_amount: Amount, recurring: Recurring.optional(), nickname: z.string().max(200).optional(),
+      metadata: Metadata,
+    }),
     request: (args, { reference }) => post("/prices", args, reference),
   }),
   createSubscription,

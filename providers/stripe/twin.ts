@@ -378,7 +378,8 @@ class StripeTwin implements Twin {
       const currency = String(wire["currency"]);
       net.set(currency, (net.get(currency) ?? 0) + Number(transaction["net"]) - Number(wire["amount_refunded"]));
     }
-    const slots = (of: (amount: number) => number) => [...net].map(([currency, amount]) => ({ amount: of(amount), currency, source_types: { card: of(amount) } }));
+    const slots = (of: (amount: number) => number) =>
+      [...net].map(([currency, amount]) => ({ amount: of(amount), currency, source_types: { card: of(amount) } }));
     return { object: "balance", available: slots(() => 0), livemode: false, pending: slots((amount) => amount) };
   }
 
@@ -435,8 +436,11 @@ class StripeTwin implements Twin {
 
   /** The buyer has been through the page: only now is there a payment. */
   async #complete(account: Account, { wire, intentData }: Stored, paid: "paid" | "unpaid"): Promise<void> {
-    const params = { ...intentData, amount: Number(wire["amount_total"]), currency: wire["currency"], customer: wire["customer"], payment_method: `pm_1${hash(wire.id).slice(0, 23)}` };
-    const intent = await this.#put(account, "payment_intents", { ...intentWire(`pi_3${hash(wire.id).slice(0, 23)}`, this.#seconds(), params), status: "processing" });
+    const unique = hash(wire.id).slice(0, 23);
+    const { amount_total: amount, currency, customer } = wire;
+    const params = { ...intentData, amount: Number(amount), currency, customer, payment_method: `pm_1${unique}` };
+    const processing = { ...intentWire(`pi_3${unique}`, this.#seconds(), params), status: "processing" };
+    const intent = await this.#put(account, "payment_intents", processing);
     if (paid === "paid") await this.#pay(account, intent);
     await this.#change(account, "checkout/sessions", wire.id, {
       status: "complete", payment_status: paid, payment_intent: intent.id, url: null,

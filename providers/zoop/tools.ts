@@ -20,7 +20,9 @@ const Address = z.object({
   postal_code: z.string().max(9).optional(), country_code: z.string().length(2).optional(),
 }).optional();
 
-const person = { first_name: Name.optional(), last_name: Name.optional(), email: Email.optional(), phone_number: Phone, birthdate: Day.optional(), address: Address };
+const person = {
+  first_name: Name.optional(), last_name: Name.optional(), email: Email.optional(), phone_number: Phone, birthdate: Day.optional(), address: Address,
+};
 const taxpayer_id = z.string().max(18).describe("CPF").optional();
 
 const page = {
@@ -69,7 +71,9 @@ export const tools: readonly NativeTool[] = [
     name: "create_pix_payment",
     description: "Charge by Pix at Zoop on behalf of a seller; the code to pay is in payment_method.qr_code.emv.",
     effect: "moves_money",
-    input: z.object({ on_behalf_of: Id.describe("the seller's id"), amount: Centavos, customer: Id.optional().describe("the buyer's id"), description: Description }),
+    input: z.object({
+      on_behalf_of: Id.describe("the seller's id"), amount: Centavos, customer: Id.optional().describe("the buyer's id"), description: Description,
+    }),
     request: (args, { reference }) =>
       ({ method: "POST", path: "/transactions", body: { reference_id: reference, currency: "BRL", payment_type: "pix", ...args } }),
   }),
