@@ -15,6 +15,8 @@ import { coordinadora } from "./coordinadora/index.ts";
 import { coordinadoraTwin } from "./coordinadora/twin.ts";
 import { correios } from "./correios/index.ts";
 import { correiosTwin } from "./correios/twin.ts";
+import { iugu } from "./iugu/index.ts";
+import { iuguTwin } from "./iugu/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -25,11 +27,15 @@ import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
+import { picpay } from "./picpay/index.ts";
+import { picpayTwin } from "./picpay/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import { siigo } from "./siigo/index.ts";
 import { siigoTwin } from "./siigo/twin.ts";
 import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
+import { stripe, stripeAcp } from "./stripe/index.ts";
+import { stripeTwin } from "./stripe/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
@@ -39,15 +45,18 @@ import { zApi } from "./z-api/index.ts";
 import { zApiTwin } from "./z-api/twin.ts";
 import { zenvia } from "./zenvia/index.ts";
 import { zenviaTwin } from "./zenvia/twin.ts";
+import { zoop } from "./zoop/index.ts";
+import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, melhorEnvio, mercadoPago, nfeIo, omie, persona, siigo, skydropx,
-  twilio, wompi, zApi, zenvia,
+  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, iugu, melhorEnvio, mercadoPago, nfeIo, omie, persona, picpay,
+  siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, melhorEnvioTwin, mercadoPagoTwin,
-  nfeIoTwin, omieTwin, personaTwin, siigoTwin, skydropxTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin,
+  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, iuguTwin, melhorEnvioTwin,
+  mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin,
+  zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

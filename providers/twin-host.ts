@@ -88,7 +88,10 @@ export interface TwinHost {
 }
 
 export function hostTwins(options: TwinHostOptions): TwinHost {
-  const hosted = new Map(options.twins.map((definition) => [definition.id, new HostedTwin(definition, options)]));
+  const hosted = new Map(options.twins.flatMap((definition) => {
+    const twin = new HostedTwin(definition, options);
+    return [definition.id, ...(definition.also ?? [])].map((id) => [id, twin] as const);
+  }));
   const byHost = new Map<string, HostedTwin>();
   for (const { id, hosts } of options.twins) for (const host of hosts) byHost.set(host, hosted.get(id)!);
   const twin = (id: string): HostedTwin => {

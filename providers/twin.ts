@@ -65,6 +65,8 @@ export interface Twin {
 export interface TwinDefinition {
   /** The provider it stands in for. */
   id: string;
+  /** Other servers that are the same company: an account opened for one of them is an account here, and its key serves all. */
+  also?: readonly string[];
   /** Every host the provider answers on, live and test, so that a transport can find the twin by URL. */
   hosts: readonly string[];
   /** Inputs that make it misbehave without a control call, each in a sentence: `amount ending in 13 centavos is refused`. */

@@ -39,10 +39,15 @@ export const performNative = (definition: ProviderDefinition, tool: NativeTool, 
 const SECRET_CHARS_MIN = 8;
 
 /** Some providers repeat in an answer what a request proved itself with; an answer is passed on without it. */
-function masking({ credentials }: ProviderDefinition, held: ConnectionConfig): (body: unknown) => unknown {
-  const secrets = credentials.filter((field) => field.secret).map(({ name }) => held.credentials[name] ?? "").filter(({ length }) => length >= SECRET_CHARS_MIN);
-  const mask = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+function masking(definition: ProviderDefinition, held: ConnectionConfig): (body: unknown) => unknown {
+  const mask = maskingText(definition, held);
   return (body) => JSON.parse(JSON.stringify(body ?? null, (_name, value: unknown) => (typeof value === "string" ? mask(value) : value)));
+}
+
+/** The same for a text. */
+export function maskingText({ credentials }: Pick<ProviderDefinition, "credentials">, held: Pick<ConnectionConfig, "credentials">): (text: string) => string {
+  const secrets = credentials.filter((field) => field.secret).map(({ name }) => held.credentials[name] ?? "").filter(({ length }) => length >= SECRET_CHARS_MIN);
+  return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
 }
 
 /** How much of a provider's own refusal is passed on. */

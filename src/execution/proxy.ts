@@ -14,7 +14,7 @@ import type { Platform } from "../platform.ts";
 import { knownServer } from "../rails/catalog.ts";
 import { activeSession, type SessionRow } from "../sessions/sessions.ts";
 import { claimAndDispatch, refuseOutsideSession, type Prepared } from "./execute.ts";
-import { NATIVE_RAIL, type Perform } from "./perform.ts";
+import { maskingText, NATIVE_RAIL, type Perform } from "./perform.ts";
 import { meaning } from "./plan.ts";
 import { failureOf, type AnsweredRow } from "./rows.ts";
 
@@ -62,7 +62,7 @@ const perform = (definition: ProviderDefinition, open: (config: ConnectionConfig
   async (platform, connection, call) => {
     const config = await connectionConfig(platform, connection);
     const reply = await send(definition, open(config, platform.transport(connection.environment)), input, call);
-    return { outcome: "accepted", ref: call.reference, state: "pending", action: "answered", result: readable(reply, Object.values(config.credentials)) };
+    return { outcome: "accepted", ref: call.reference, state: "pending", action: "answered", result: readable(reply, maskingText(definition, config)) };
   };
 
 async function send({ id }: ProviderDefinition, client: HttpClient, { endpoint, method, body, params, headers }: ProxyRequest, call: CallContext): Promise<Reply> {
@@ -80,15 +80,10 @@ async function send({ id }: ProviderDefinition, client: HttpClient, { endpoint, 
 /** Headers that speak of the connection, or would set something in a browser. */
 const KEPT_BACK = new Set(["connection", "keep-alive", "set-cookie", "transfer-encoding", "www-authenticate", "content-length", "content-encoding"]);
 
-/** A credential this short would blank out ordinary words. */
-const SECRET_CHARS_MIN = 8;
-
 /** The answer without our credentials, should the provider repeat them. */
-export function readable({ status, headers, text }: Reply, credentials: readonly string[]): z.output<typeof Proxied> {
-  const secrets = credentials.filter((secret) => secret.length >= SECRET_CHARS_MIN);
-  const scrubbed = (written: string) => secrets.reduce((clean, secret) => clean.replaceAll(secret, "***"), written);
-  const kept = [...headers].filter(([name]) => !KEPT_BACK.has(name)).map(([name, value]) => [name, scrubbed(value)]);
-  return { status, headers: Object.fromEntries(kept) as Record<string, string>, data: parsed(scrubbed(text)) };
+export function readable({ status, headers, text }: Reply, masked: (text: string) => string): z.output<typeof Proxied> {
+  const kept = [...headers].filter(([name]) => !KEPT_BACK.has(name)).map(([name, value]) => [name, masked(value)]);
+  return { status, headers: Object.fromEntries(kept) as Record<string, string>, data: parsed(masked(text)) };
 }
 
 function parsed(text: string): unknown {

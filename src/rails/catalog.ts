@@ -15,21 +15,9 @@ const own: CatalogEntry = { id: "codespar", name: "CodeSpar", category: "commerc
 
 /** Published server ids without an adapter yet: a session may name them, and they report as not connected. */
 const published: readonly CatalogEntry[] = [
-  { id: "zoop", name: "Zoop", category: "payments", country: "BR", authType: "api_key" },
   { id: "nuvem-fiscal", name: "Nuvem Fiscal", category: "fiscal", country: "BR", authType: "oauth" },
-  { id: "omie", name: "Omie", category: "erp", country: "BR", authType: "api_key" },
-  { id: "conekta", name: "Conekta", category: "payments", country: "MX", authType: "api_key" },
   { id: "facturapi", name: "Facturapi", category: "fiscal", country: "MX", authType: "api_key" },
-  { id: "skydropx", name: "Skydropx", category: "logistics", country: "MX", authType: "oauth" },
   { id: "afip", name: "AFIP", category: "fiscal", country: "AR", authType: "cert" },
-  { id: "andreani", name: "Andreani", category: "logistics", country: "AR", authType: "api_key" },
-  { id: "wompi", name: "Wompi", category: "payments", country: "CO", authType: "api_key" },
-  { id: "siigo", name: "Siigo", category: "erp", country: "CO", authType: "api_key" },
-  { id: "coordinadora", name: "Coordinadora", category: "logistics", country: "CO", authType: "api_key" },
-  { id: "stripe", name: "Stripe", category: "payments", country: "US", authType: "api_key" },
-  { id: "stripe-acp", name: "Stripe ACP", category: "payments", country: "US", authType: "api_key" },
-  { id: "twilio", name: "Twilio", category: "messaging", country: "INTL", authType: "api_key" },
-  { id: "correios", name: "Correios", category: "logistics", country: "BR", authType: "oauth" },
 ];
 
 /** All of them, by id. */

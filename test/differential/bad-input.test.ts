@@ -126,7 +126,7 @@ const arguments_: Case[] = [
   },
   {
     title: "a method without a rail",
-    call: charging({ method: "boleto" }),
+    call: charging({ method: "webpay" }),
     refusal: { code: "rail_unavailable", retry: "never" },
   },
   {

@@ -43,7 +43,7 @@ export const catalogCases: Cases = {
     { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
     {
       title: "says of one without an adapter that it cannot be connected",
-      call: () => ({ input: { server_id: "zoop" } }),
+      call: () => ({ input: { server_id: "siigo" } }),
       failure: notConnectable,
     },
   ],

@@ -44,7 +44,7 @@ export const connectionCases: Cases = {
     },
     {
       title: "connects nothing without an adapter",
-      call: () => ({ input: { server_id: "zoop", secret: "any" } }),
+      call: () => ({ input: { server_id: "siigo", secret: "any" } }),
       failure: notConnectable,
     },
   ],
@@ -109,7 +109,7 @@ export const connectionCases: Cases = {
       title: "refuses one for a server that sends no notifications",
       call: async (scene) => {
         const [connection_id] = await twoConnections(scene);
-        await scene.app.platform.db.sql`update connections set server_id = 'zoop' where id = ${connection_id}`;
+        await scene.app.platform.db.sql`update connections set server_id = 'siigo' where id = ${connection_id}`;
         return { input: { connection_id, secret: "s" } };
       },
       failure: { code: "provider_has_no_inbound_webhooks", retry: "never", http: 400 },
@@ -134,7 +134,7 @@ export const connectionCases: Cases = {
     },
     {
       title: "links to nothing without an adapter",
-      call: () => ({ input: { server_id: "zoop", user_id: "ana", redirect_uri: "https://app.example.com" } }),
+      call: () => ({ input: { server_id: "siigo", user_id: "ana", redirect_uri: "https://app.example.com" } }),
       failure: notConnectable,
     },
   ],

@@ -124,8 +124,8 @@ export const sessionCases: Cases = {
     },
     {
       title: "lists the servers that a session names, connected or not",
-      call: async (scene) => ({ input: { session_id: await scene.session({ servers: ["zoop", "asaas"] }) } }),
-      answer: { servers: [{ id: "zoop", connected: false }, { id: "asaas", connected: true }] },
+      call: async (scene) => ({ input: { session_id: await scene.session({ servers: ["siigo", "asaas"] }) } }),
+      answer: { servers: [{ id: "siigo", connected: false }, { id: "asaas", connected: true }] },
     },
     { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
   ],

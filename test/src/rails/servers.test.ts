@@ -54,7 +54,7 @@ describe("servers", () => {
       capabilities: expect.arrayContaining(["codespar_charge", "codespar_pay"]), connectable: true, sandbox_available: true,
       description: expect.stringMatching(/codespar_charge \(pix/),
     });
-    expect(await app.call("servers.get", { server_id: "zoop" })).toMatchObject({ status: "coming-soon", capabilities: [], connectable: false, sandbox_available: false, tools: [] });
+    expect(await app.call("servers.get", { server_id: "siigo" })).toMatchObject({ status: "coming-soon", capabilities: [], connectable: false, sandbox_available: false, tools: [] });
     expect(await app.call("servers.get", { server_id: "z-api" })).toMatchObject({ auth_type: "path_secret" });
   });
 
@@ -185,7 +185,7 @@ describe("what a connection is made of", () => {
     expect({ base_url, environment }).toEqual({ base_url: asaas.hosts.live, environment: "live" });
   });
 
-  test.each([["zoop", /no adapter/], ["codespar", /needs no connection/]])("%s cannot be connected, and says why", async (server_id, reason) => {
+  test.each([["siigo", /no adapter/], ["codespar", /needs no connection/]])("%s cannot be connected, and says why", async (server_id, reason) => {
     await expect(app.call("servers.authSchema", { server_id })).rejects.toMatchObject({ code: "server_not_connectable", http: 422, message: expect.stringMatching(reason) });
   });
 });
