@@ -79,10 +79,18 @@ function parameter(input: ObjectSchema, name: string, place: "path" | "query"): 
 }
 
 function requestBody(input: ObjectSchema, fields: string[]): Json {
-  const properties = Object.fromEntries(fields.map((field) => [field, input.properties[field]]));
   const required = fields.filter((field) => input.required.includes(field));
+  const properties = Object.fromEntries(fields.map((field) => {
+    const schema = input.properties[field] as Json;
+    return [field, required.includes(field) ? schema : orNull(schema)];
+  }));
   const schema = { type: "object", properties, ...(required.length > 0 && { required }) };
   return { required: required.length > 0, content: { "application/json": { schema } } };
+}
+
+/** What need not be there may be null in a body, which is read as absent. */
+function orNull({ description, default: fallback, ...schema }: Json): Json {
+  return { anyOf: [schema, { type: "null" }], ...(fallback !== undefined && { default: fallback }), ...(description !== undefined && { description }) };
 }
 
 function success(operation: AnyOperation, shape: Shape, components: Components): Json {
