@@ -1,9 +1,9 @@
 /** The REST contract as OpenAPI 3.1, generated from the operations; what the host itself answers is added by hand. */
 import { z } from "zod";
 import { FailureBody, failures, type FailureCode } from "../../../schema/failures.ts";
-import { operations, subscriptions, type OperationName } from "../../../schema/index.ts";
+import { operations, subscriptions, type OperationName, type SubscriptionName } from "../../../schema/index.ts";
 import type { AnyOperation } from "../../../schema/operation.ts";
-import { aliases, shapes, streamedTwins, type Shape } from "./shapes.ts";
+import { aliases, frames, shapes, streamedTwins, type Shape } from "./shapes.ts";
 
 export const CONTRACT_VERSION = "0.1.0";
 
@@ -109,14 +109,14 @@ function success(operation: AnyOperation, shape: Shape, components: Components):
 }
 
 /** A stream is text to OpenAPI 3.1; what each `data:` line holds is said beside it. */
-function events({ output }: AnyOperation, components: Components): Json {
+function events({ name, output }: AnyOperation, components: Components): Json {
   return {
     "text/event-stream": {
       schema: {
         type: "string",
         description: "Server-sent events; the `data` of each is JSON. Comment frames keep the connection alive.",
         contentMediaType: "application/json",
-        contentSchema: components.add(output),
+        contentSchema: components.add(frames[name as SubscriptionName] ?? output),
       },
     },
   };
