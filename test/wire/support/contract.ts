@@ -175,7 +175,7 @@ export function contractFetch(): ContractFetch {
       const watched = response.body.pipeThrough(framesTo((frame) => {
         seen.frames.push(frame);
         frameProblems(schema ?? {}, frame).forEach(complain);
-      }));
+      }, (rest) => complain(`the last frame has no blank line behind it: ${JSON.stringify(rest)}`)));
       return new Response(watched, { status, headers: response.headers });
     }
     const text = await response.text();
@@ -195,8 +195,8 @@ export function contractFetch(): ContractFetch {
   };
 }
 
-/** Lets bytes pass as they come, and tells every whole frame. */
-function framesTo(told: (frame: string) => void): TransformStream<Uint8Array, Uint8Array> {
+/** Lets bytes pass as they come, and tells every whole frame, and what is left behind the last one. */
+function framesTo(told: (frame: string) => void, unfinished: (rest: string) => void): TransformStream<Uint8Array, Uint8Array> {
   const decoder = new TextDecoder();
   let rest = "";
   return new TransformStream({
@@ -207,7 +207,7 @@ function framesTo(told: (frame: string) => void): TransformStream<Uint8Array, Ui
       controller.enqueue(chunk);
     },
     flush: () => {
-      if (rest !== "") told(`cut short: ${rest}`);
+      if (rest !== "") unfinished(rest);
     },
   });
 }
