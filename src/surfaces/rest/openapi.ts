@@ -263,7 +263,12 @@ const rpc = (operationId: string, summary: string, parameters: Json[]): Json => 
       404: failed("session_not_found"),
     },
   },
+  get: notOffered(`${operationId}.stream`, "A stream of the server's own messages, which MCP clients ask for: there is none.", parameters),
+  delete: notOffered(`${operationId}.end`, "The end of an MCP session: no state is kept between requests.", parameters),
 });
+
+const notOffered = (operationId: string, summary: string, parameters: Json[]): Json =>
+  ({ operationId, summary, tags: ["server"], parameters, responses: { 401: failed("unauthorized"), 405: json("A JSON-RPC error.") } });
 
 const pathParameter = (name: string): Json => ({ name, in: "path", required: true, schema: { type: "string" } });
 
