@@ -170,11 +170,11 @@ export function contractFetch(): ContractFetch {
     if (!place) return response;
     const mediaType = (response.headers.get("content-type") ?? "").split(";")[0]!;
     if (mediaType === "text/event-stream" && response.body) {
-      const schema = place.operation.responses[status]?.content?.[mediaType]?.schema["contentSchema"] as Json | undefined;
-      if (!schema) complain("a stream is not described");
+      const described = place.operation.responses[status]?.content?.[mediaType]?.schema;
+      if (!described) complain("a stream is not described");
       const watched = response.body.pipeThrough(framesTo((frame) => {
         seen.frames.push(frame);
-        frameProblems(schema ?? {}, frame).forEach(complain);
+        frameProblems((described?.["contentSchema"] ?? {}) as Json, frame).forEach(complain);
       }, (rest) => complain(`the last frame has no blank line behind it: ${JSON.stringify(rest)}`)));
       return new Response(watched, { status, headers: response.headers });
     }

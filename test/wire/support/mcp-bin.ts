@@ -18,7 +18,7 @@ export interface McpBin {
 
 const SET_UP: McpTool = { name: "codespar_get_started", description: "How to get a key.", inputSchema: { type: "object" } };
 
-export async function mcpBin(options: ClientOptions, { servers = [...presets.brazilian], user = "mcp-user" } = {}): Promise<McpBin> {
+export async function mcpBin(options: ClientOptions, { servers = [...presets.brazilian] as string[], user = "mcp-user" } = {}): Promise<McpBin> {
   const session = await typescriptSdk(options).create(user, { servers }).catch((error: unknown) => {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return undefined;
     throw error;
