@@ -86,37 +86,42 @@ describe("servers and tools", () => {
 });
 
 describe("sessions", () => {
+  /** Each a second after the one before: lists are newest first. */
+  async function opened(servers: string[]): Promise<TypescriptSession> {
+    await wire.app.clock.advance(1_000);
+    return typescriptSdk(wire.client).create("cli-user", { servers });
+  }
+
   test("are listed by status, counted, and cut at the limit", async () => {
-    const { id } = await typescriptSdk(wire.client).create("cli-user", { servers: ["asaas", "z-api"] });
+    const { id, createdAt } = await opened(["asaas", "z-api"]);
     const [newest] = await command.sessionsList({ status: "active", limit: "1" });
     expect(lastRequest().target).toBe("/v1/sessions?status=active&limit=1");
-    expect(newest).toEqual([id, "cli-user", "active", "asaas,z-api", "2026-11-20T12:00:00.000Z", "0"]);
+    expect(newest).toEqual([id, "cli-user", "active", "asaas,z-api", createdAt.toISOString(), "0"]);
   });
 
   test("the list is there under the other published name, with its cursor", async () => {
-    await typescriptSdk(wire.client).create("cli-user", { servers: [] });
-    await typescriptSdk(wire.client).create("cli-user", { servers: [] });
+    const [first, second] = [await opened([]), await opened([])];
     const page = await cliRequest(wire.client, "GET", "/v1/sessions", { query: { limit: "1" } });
     expect(page).toMatchObject({ sessions: page.data, next_before: expect.any(String) });
     expect(page.sessions[0]).toMatchObject({
-      id: expect.any(String), org_id: expect.any(String), project_id: expect.any(String), user_id: "cli-user", servers: [], status: "active",
+      id: second.id, org_id: expect.any(String), project_id: expect.any(String), user_id: "cli-user", servers: [], status: "active",
       created_at: expect.any(String), closed_at: null,
     });
     const next = await cliRequest(wire.client, "GET", "/v1/sessions", { query: { limit: "1", before: page.next_before } });
-    expect(next.data[0].id).not.toBe(page.data[0].id);
+    expect(next.data[0].id).toBe(first.id);
   });
 
   test("one is shown with both counters and its log, and closed by a POST without a body, twice", async () => {
-    const session = await typescriptSdk(wire.client).create("cli-user", { servers: ["asaas"] });
+    const session = await opened(["asaas"]);
     const { tool_call_id: ran } = await session.execute("codespar_charge", mariaCharge);
     const { tool_call_id: refused } = await session.execute("codespar_charge", {});
     expect(await command.sessionsShow(session.id)).toMatchObject({
       id: session.id, user_id: "cli-user", status: "active", servers: ["asaas"], tool_call_count: 2, tool_calls_count: 2,
-      created_at: "2026-11-20T12:00:00.000Z", closed_at: null,
+      created_at: session.createdAt.toISOString(), closed_at: null,
     });
     const logs = await command.sessionsLogs(session.id);
     expect(logs.map(([id, tool, , status]) => [id, tool, status]).sort()).toEqual([[ran, "codespar_charge", "success"], [refused, "codespar_charge", "error"]].sort());
-    for (const [, , , , duration, at] of logs) expect([Number(duration) >= 0, at]).toEqual([true, "2026-11-20T12:00:00.000Z"]);
+    for (const [, , , , duration, at] of logs) expect([Number(duration) >= 0, at]).toEqual([true, session.createdAt.toISOString()]);
     for (let time = 0; time < 2; time += 1) {
       await command.sessionsClose(session.id);
       expect(lastRequest()).toMatchObject({ method: "POST", target: `/v1/sessions/${session.id}/close`, body: undefined, status: 204 });
