@@ -3,19 +3,21 @@ import { describe, expect, test } from "vitest";
 import { mariaCharge } from "../support/app.ts";
 import { adapters, claudeBlock, langchainField } from "./support/adapters.ts";
 import type { ToolRow } from "./support/requests.ts";
+import { cli } from "./support/cli.ts";
 import { startWire } from "./support/start.ts";
 import { typescriptSdk } from "./support/typescript-sdk.ts";
 
 const wire = await startWire();
 /** Every server there is, twenty a session: the whole of what may be advertised. */
-const { data: catalogue } = (await (await wire.fetch(`${wire.baseUrl}/v1/servers`, { headers: { authorization: `Bearer ${wire.client.apiKey}` } })).json()) as { data: { id: string }[] };
-const ids = catalogue.map(({ id }) => id);
+const ids = (await cli(wire.client).serversList()).map(([id]) => id!);
 const sessions = await Promise.all([ids.slice(0, 20), ids.slice(20)].map((servers) => typescriptSdk(wire.client).create("maria", { servers })));
 const lists = await Promise.all(sessions.map((session) => session.tools()));
 const session = await typescriptSdk(wire.client).create("maria", { servers: ["asaas"] });
 const tools = await session.tools();
 
 const TYPES = ["string", "integer", "number", "boolean", "object", "array"];
+
+const REFUSED = ["$schema", "$ref", "$defs", "anyOf", "oneOf", "allOf", "additionalProperties", "const", "not"];
 
 /** A schema and all the schemas in it. */
 function* within(schema: Record<string, any>, path: string): Generator<[string, Record<string, any>]> {
@@ -48,7 +50,7 @@ describe.each(lists.map((list) => [`${list.length} tools`, list] as const))("a l
   test("has one type for each property, however deep, and nothing of JSON Schema that Gemini refuses", () => {
     for (const { name, input_schema } of list) for (const [path, schema] of within(input_schema, name)) {
       expect(TYPES, path).toContain(schema["type"]);
-      for (const word of ["$schema", "$ref", "$defs", "anyOf", "oneOf", "allOf", "additionalProperties", "const", "not"]) expect(Object.keys(schema), path).not.toContain(word);
+      for (const word of REFUSED) expect(Object.keys(schema), path).not.toContain(word);
     }
   });
 });
@@ -72,14 +74,25 @@ describe("published definitions that the agents were written against", () => {
   test("of codespar_pay require the action alone, and have what a payment and a status read need", () => {
     const { properties, required } = published("codespar_pay");
     expect(required).toEqual(["action"]);
-    expect(properties).toEqual(expect.arrayContaining(["action", "amount", "copia_e_cola", "currency", "description", "method", "payment_id", "recipient"]));
+    const needed = ["action", "amount", "copia_e_cola", "currency", "description", "method", "payment_id", "recipient"];
+    expect(properties).toEqual(expect.arrayContaining(needed));
   });
+});
+
+test("every name is taken by execute as it is advertised, and echoed", async () => {
+  for (const name of new Set(lists.flat().map((tool) => tool.name))) {
+    const result = await session.execute(name, {});
+    expect(result.tool).toBe(name);
+    if (!result.success) expect(result.error, name).not.toMatch(/^Tool not registered/);
+  }
 });
 
 describe("an adapter's tools", () => {
   test.each(Object.keys(adapters) as (keyof typeof adapters)[])("of %s are as many as ours, all named and described", (name) => {
     const made = adapters[name](session, tools);
-    const each = Array.isArray(made) ? made.map((tool) => ("function" in tool ? tool.function : tool)) : Object.entries(made).map(([key, tool]) => ({ name: key, ...tool }));
+    const each = Array.isArray(made)
+      ? made.map((tool) => ("function" in tool ? tool.function : tool))
+      : Object.entries(made).map(([key, tool]) => ({ name: key, ...tool }));
     expect(each.map((tool) => tool.name)).toEqual(tools.map((tool) => tool.name));
     for (const tool of each) expect(tool.description).toEqual(expect.stringMatching(/./));
   });
@@ -91,8 +104,9 @@ describe("an adapter's tools", () => {
   test("of LangChain have a type of its own for every argument that is no text", () => {
     const charge = adapters.langchain(session, tools).find(({ name }) => name === "codespar_charge")!;
     expect(charge.schema).toMatchObject({ amount: "number", currency: "string", method: "string", description: "string?", buyer: "record" });
-    for (const { name, input_schema } of tools) for (const [field, property] of Object.entries(input_schema["properties"] as Record<string, { type: string }>)) {
-      if (property.type !== "string") expect(langchainField(property, true), `${name}.${field}`).not.toBe("string");
+    for (const { name, input_schema } of tools) {
+      const properties = Object.entries(input_schema["properties"] as Record<string, { type: string }>);
+      for (const [field, property] of properties) expect(langchainField(property, true) === "string", `${name}.${field}`).toBe(property.type === "string");
     }
   });
 

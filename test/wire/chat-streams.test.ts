@@ -4,7 +4,7 @@ import { mariaCharge } from "../support/app.ts";
 import type { Turn } from "../support/messages-api.ts";
 import { pythonChat, typescriptChat, type ChatEvent } from "./support/frames.ts";
 import { pythonSdk } from "./support/python-sdk.ts";
-import { startWire } from "./support/start.ts";
+import { soon, startWire } from "./support/start.ts";
 import { typescriptSdk } from "./support/typescript-sdk.ts";
 
 const charge = { type: "tool_use", id: "tu_1", name: "codespar_charge", input: mariaCharge } as const;
@@ -37,7 +37,8 @@ async function all(events: AsyncIterable<ChatEvent>): Promise<ChatEvent[]> {
 }
 
 const record = (tool_name: string, more: object) => ({
-  id: expect.any(String), tool_name, server_id: "asaas", status: "success", duration_ms: expect.any(Number), error_code: null, output: expect.any(Object), ...more,
+  id: expect.any(String), tool_name, server_id: "asaas", status: "success", duration_ms: expect.any(Number), error_code: null,
+  output: expect.any(Object), ...more,
 });
 const records = [
   record("codespar_charge", { input: mariaCharge, output: expect.objectContaining({ status: "pending" }) }),
@@ -64,14 +65,12 @@ const told = (events: readonly ChatEvent[]) => [
   events.filter(({ type }) => type === "tool_result"),
 ];
 
-describe.each([["TypeScript", 0], ["Python", 1]])("read by the %s SDK", (language) => {
-  test("every event comes, in order, and the body ends behind done", async () => {
-    const events = language === "TypeScript"
-      ? (await typescriptSdk(wire.client).create("maria", { servers: ["asaas"] })).sendStream("charge Maria")
-      : (await pythonSdk(wire.client).create("maria", { servers: ["asaas"] })).send_stream("charge Maria");
-    expect(told(await all(events))).toEqual(told(wholeConversation as ChatEvent[]));
-    expect(wire.exchanges.at(-1)!.headers.get("accept")).toBe("text/event-stream");
-  });
+test.each(["TypeScript", "Python"])("to the %s SDK every event comes, in order, and the body ends behind done", async (language) => {
+  const events = language === "TypeScript"
+    ? (await typescriptSdk(wire.client).create("maria", { servers: ["asaas"] })).sendStream("charge Maria")
+    : (await pythonSdk(wire.client).create("maria", { servers: ["asaas"] })).send_stream("charge Maria");
+  expect(told(await all(events))).toEqual(told(wholeConversation as ChatEvent[]));
+  expect(wire.exchanges.at(-1)!.headers.get("accept")).toBe("text/event-stream");
 });
 
 describe("the bytes", () => {
@@ -100,10 +99,10 @@ describe("the bytes", () => {
     const session = await typescriptSdk(wire.client).create("maria", { servers: [] });
     const reading = all(session.sendStream("take your time"));
     const comments = () => wire.exchanges.at(-1)!.frames.filter((frame) => frame.startsWith(":"));
-    await expect.poll(() => wire.model!.requests.length).toBe(10);
+    await expect.poll(() => wire.model!.requests.length, soon).toBe(10);
     for (let beat = 1; beat <= 4; beat += 1) {
       await wire.app.clock.advance(15_000);
-      await expect.poll(() => comments().length).toBe(beat);
+      await expect.poll(() => comments().length, soon).toBe(beat);
     }
     expect(comments()[0]).toBe(": heartbeat 2026-11-20T12:00:15.000Z");
     letGo();
@@ -134,9 +133,14 @@ describe("before the stream begins", () => {
   });
 });
 
-test("a reader that drops the connection does no harm to the next", async () => {
+test("a reader that drops the connection does no harm to the next send, which is a conversation of its own", async () => {
   const session = await typescriptSdk(wire.client).create("maria", { servers: [] });
-  for await (const event of session.sendStream("hello")) if (event.type === "user_message") break;
-  await expect.poll(() => wire.model!.requests.length).toBe(12);
-  expect(await session.send("hello")).toMatchObject({ message: "Hi.", tool_calls: [], iterations: 1 });
+  for await (const event of session.sendStream("hello")) {
+    expect(event.type).toBe("user_message");
+    await expect.poll(() => wire.model!.requests.length, soon).toBe(12);
+    break;
+  }
+  expect(await session.send("are you there?")).toMatchObject({ message: "Hi.", tool_calls: [], iterations: 1 });
+  const { messages } = wire.model!.requests.at(-1)!.body as { messages: unknown[] };
+  expect([messages.length, JSON.stringify(messages).includes("hello")]).toEqual([1, false]);
 });

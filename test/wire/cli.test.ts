@@ -23,7 +23,8 @@ describe("who and what", () => {
   test("whoami says whose key it is, and `login` keeps a key that it answers", async () => {
     const identity = await command.whoami();
     expect(identity).toMatchObject({
-      organization: { id: expect.stringMatching(/^org_/), name: expect.any(String) }, project: { id: expect.stringMatching(/^prj_[A-Za-z0-9]{16}$/), name: expect.any(String) },
+      organization: { id: expect.stringMatching(/^org_/), name: expect.any(String) },
+      project: { id: expect.stringMatching(/^prj_[A-Za-z0-9]{16}$/), name: expect.any(String) },
       key: { id: expect.any(String), environment: "test", scopes: ["*"] },
     });
     expect(lastRequest().headers.get("user-agent")).toBe("codespar-cli/0.5.5");
@@ -79,7 +80,8 @@ describe("servers and tools", () => {
 
   test.each(["asaas/create_payment", "codespar_pay"])("the tool %s is shown with its schema; a slash in its name travels encoded", async (name) => {
     expect(await command.toolsShow(name)).toMatchObject({
-      name, server: expect.any(String), description: expect.any(String), input_schema: { type: "object", properties: expect.any(Object), required: expect.any(Array) },
+      name, server: expect.any(String), description: expect.any(String),
+      input_schema: { type: "object", properties: expect.any(Object), required: expect.any(Array) },
     });
     expect(lastRequest().target).toBe(`/v1/tools/${encodeURIComponent(name)}`);
   });
@@ -120,7 +122,9 @@ describe("sessions", () => {
       created_at: session.createdAt.toISOString(), closed_at: null,
     });
     const logs = await command.sessionsLogs(session.id);
-    expect(logs.map(([id, tool, , status]) => [id, tool, status]).sort()).toEqual([[ran, "codespar_charge", "success"], [refused, "codespar_charge", "error"]].sort());
+    expect(new Map(logs.map(([id, tool, , status]) => [id, [tool, status]]))).toEqual(new Map([
+      [ran, ["codespar_charge", "success"]], [refused, ["codespar_charge", "error"]],
+    ]));
     for (const [, , , , duration, at] of logs) expect([Number(duration) >= 0, at]).toEqual([true, session.createdAt.toISOString()]);
     for (let time = 0; time < 2; time += 1) {
       await command.sessionsClose(session.id);
@@ -133,7 +137,9 @@ describe("sessions", () => {
 describe("connections", () => {
   test("are listed by user, server and status", async () => {
     const rows = await command.connectList({ server_id: "asaas", status: "connected" });
-    expect(rows).toMatchObject([[expect.stringMatching(/^ca_/), "asaas", "-", "api_key", "connected", expect.any(String), expect.stringMatching(/Z$/), "-"]]);
+    expect(rows).toEqual([
+      [expect.stringMatching(/^ca_/), "asaas", "-", "api_key", "connected", expect.any(String), expect.stringMatching(/Z$/), "-"],
+    ]);
     const { connections: [row] } = await cliRequest(wire.client, "GET", "/v1/connections", { query: { server_id: "asaas" } });
     expect(row).toMatchObject({ metadata: expect.any(Object), connection_metadata: expect.any(Object), created_at: expect.any(String), revoked_at: null });
     expect(row).not.toHaveProperty("org_id");
@@ -142,10 +148,13 @@ describe("connections", () => {
 
   test("a link is started, opened by its user, and leads back with the connection, which is then revoked by its server's name", async () => {
     const link = await command.connectStart("z-api");
-    expect(lastRequest()).toMatchObject({ target: "/v1/connect/start", body: '{"server_id":"z-api","user_id":"cli-user","redirect_uri":"http://localhost:8910/callback"}' });
+    expect(lastRequest()).toMatchObject({
+      target: "/v1/connect/start", body: '{"server_id":"z-api","user_id":"cli-user","redirect_uri":"http://localhost:8910/callback"}',
+    });
     const page = await (await fetch(link.authorize_url)).text();
     const names = [...page.matchAll(/<input[^>]*\bname="([^"]+)"/g)].map(([, name]) => name!);
-    const hidden = Object.fromEntries([...page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name!, value!]));
+    const hiddenInputs = page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g);
+    const hidden = Object.fromEntries([...hiddenInputs].map(([, name, value]) => [name!, value!]));
     const form = new URLSearchParams({ ...Object.fromEntries(names.map((name) => [name, "given-by-the-user"])), ...hidden });
     const origin = new URL(link.authorize_url).origin;
     const done = await fetch(link.authorize_url, { method: "POST", body: form, redirect: "manual", headers: { origin } });
@@ -177,19 +186,19 @@ describe("tools", () => {
     expect(nothing).toMatchObject({ strategy: "EMPTY", lines: [] });
   });
 
-  test.each([[{}], [{ action: "status", server_id: "asaas" }], [{ action: "initiate", server_id: "asaas" }], [{ action: "initiate", server_id: "wompi" }]])(
-    "the wizard's answer to %j can be printed",
-    async (args) => {
-      const lines = printedWizard(await inSession([], (session) => session.connectionWizard(args)));
-      expect(lines).toContain("asaas connected");
-    },
-  );
+  test.each([
+    [{}], [{ action: "status", server_id: "asaas" }], [{ action: "initiate", server_id: "asaas" }], [{ action: "initiate", server_id: "wompi" }],
+  ])("the wizard's answer to %j can be printed", async (args) => {
+    const lines = printedWizard(await inSession([], (session) => session.connectionWizard(args)));
+    expect(lines).toContain("asaas connected");
+  });
 
   test("a charge is made from what its flags say, and its status is asked for in another session", async () => {
     const charge = await inSession([], (session) => session.wrapped("charge", mariaCharge));
     expect(charge).toMatchObject({ id: expect.any(String), status: expect.any(String), amount: 15000, currency: "BRL" });
     const status = await inSession([], (session) => session.paymentStatus(charge.tool_call_id));
-    expect(status.events.map(({ event_type, received_at }) => [typeof event_type, typeof received_at])).toEqual(status.events.map(() => ["string", "string"]));
+    expect(status.events.length).toBeGreaterThan(0);
+    for (const event of status.events) expect(event).toMatchObject({ event_type: expect.any(String), received_at: expect.any(String) });
   });
 });
 

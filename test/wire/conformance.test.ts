@@ -45,6 +45,8 @@ describe("the descriptors", () => {
     expect(result).toMatchObject({ success: false, error: expect.stringMatching(/^Tool not registered/) });
   });
 
+  test.todo("a match of discover, its server_id and tool_name joined as readers do, can be executed: asaas/codespar_charge is not registered");
+
   test("discover has its lists, and fails without a use case", async () => {
     const { result } = await execute("codespar_discover", { use_case: "issue a boleto" });
     expect(result).toMatchObject({ success: true, data: { use_case: "issue a boleto", related: expect.any(Array), next_steps: expect.any(Array) } });
@@ -69,7 +71,9 @@ describe("the descriptors", () => {
   });
 
   test("manage_connections fails on an action that it has not", async () => {
-    expect((await execute("codespar_manage_connections", { action: "explode" })).result).toMatchObject({ success: false, error: expect.stringMatching(/./) });
+    expect((await execute("codespar_manage_connections", { action: "explode" })).result).toMatchObject({
+      success: false, error: expect.stringMatching(/./),
+    });
   });
 });
 
@@ -77,13 +81,21 @@ describe("what callers really write", () => {
   const buyer = { name: "Maria Silva", document: "111.444.777-35", email: "maria@example.com" };
   test.each([
     ["a charge without a description", "codespar_charge", { ...mariaCharge, description: undefined }],
-    ["a quote with postalCode and one package in kilograms", "codespar_ship",
-      { action: "quote", origin: { postalCode: "01310-100" }, destination: { postalCode: "20040-002" }, packageInfo: { weight: 0.5, width: 20, height: 10, length: 30 } }],
-    ["an invoice with a unit price and a quantity", "codespar_invoice", { type: "nfse", recipient: buyer, items: [{ description: "Shirt", quantity: 2, unitPrice: 149 }] }],
+    ["a quote with postalCode and one package in kilograms", "codespar_ship", {
+      action: "quote", origin: { postalCode: "01310-100" }, destination: { postalCode: "20040-002" },
+      packageInfo: { weight: 0.5, width: 20, height: 10, length: 30 },
+    }],
+    ["an invoice with a unit price and a quantity", "codespar_invoice", {
+      type: "nfse", recipient: buyer, items: [{ description: "Shirt", quantity: 2, unitPrice: 149 }],
+    }],
     ["an invoice with line totals", "codespar_invoice", { type: "nfse", recipient: buyer, items: [{ description: "Consulting", amount: 2800.0 }] }],
     ["a message to a recipient, without a channel", "codespar_notify", { recipient: "+5511999998888", message: "Shipped" }],
-    ["a payment without an action", "codespar_pay", { amount: 15000, currency: "BRL", description: "Supplier", recipient: "maria@example.com", method: "pix" }],
-    ["a payment without a recipient, which in test has a payee of its own", "codespar_pay", { amount: 15000, currency: "BRL", description: "Order 7", method: "pix" }],
+    ["a payment without an action", "codespar_pay", {
+      amount: 15000, currency: "BRL", description: "Supplier", recipient: "maria@example.com", method: "pix",
+    }],
+    ["a payment without a recipient, which in test has a payee of its own", "codespar_pay", {
+      amount: 15000, currency: "BRL", description: "Order 7", method: "pix",
+    }],
     ["a verification of a buyer in parts", "codespar_kyc", {
       check_type: "identity", buyer: { name: "Maria Silva", email: "maria@example.com", first_name: "Maria", last_name: "Silva", country: "BR" },
     }],
@@ -95,7 +107,9 @@ describe("what callers really write", () => {
   });
 
   test.each([
-    ["codespar_invoice", { type: "nfse", recipient: buyer, items: [{ description: "Consulting", amount: 2800 }] }, { id: expect.any(String), status: expect.any(String) }],
+    ["codespar_invoice", { type: "nfse", recipient: buyer, items: [{ description: "Consulting", amount: 2800 }] }, {
+      id: expect.any(String), status: expect.any(String),
+    }],
     ["codespar_notify", { channel: "whatsapp", to: "+5511999998888", message: "Shipped" }, { messageId: expect.any(String), sent: true }],
     ["codespar_kyc", { check_type: "identity", buyer: { name: "Maria Silva" } },
       { verification_id: expect.any(String), status: expect.any(String), check_type: "identity", hosted_url: expect.stringMatching(/^https:/) }],
@@ -112,13 +126,17 @@ describe("what callers really write", () => {
   });
 
   test("a status read tells the state of an earlier payment", async () => {
-    const { result } = await execute("codespar_pay", { action: "pay", amount: 700, currency: "BRL", description: "Refund", recipient: "maria@example.com" });
-    expect(result).toMatchObject({ success: true, data: { id: expect.any(String), status: expect.any(String), amount: 700, currency: "BRL", method: "pix" } });
+    const { result } = await execute("codespar_pay", {
+      action: "pay", amount: 700, currency: "BRL", description: "Refund", recipient: "maria@example.com",
+    });
+    expect(result).toMatchObject({ success: true, data: {
+      id: expect.any(String), status: expect.any(String), amount: 700, currency: "BRL", method: "pix", recipient: expect.any(String),
+    } });
     const read = await execute("codespar_pay", { action: "status", payment_id: result.tool_call_id! });
     expect(read.result).toMatchObject({ success: true, data: { id: result.tool_call_id, status: "pending", settled: false, amount: 700 } });
   });
 
   test.todo("policy_denied and approval_required are outcome objects in `data`: no policy or approval exists here that could refuse a call");
 
-  test.todo("a Pix code in copia_e_cola is paid and not repeated: Asaas' payouts decline it (recipient.pix_key only), no other rail of codespar_pay takes one");
+  test.todo("a Pix code in copia_e_cola is paid and not repeated: Asaas' payouts decline it (a Pix key only), and no other rail takes one");
 });

@@ -20,7 +20,8 @@ describe("the validating fetch", () => {
   const bearer = { authorization: "Bearer csk_test_1" };
   const closed = { status: 204, type: "", body: "" };
 
-  async function violations(method: string, path: string, sent: { headers?: Record<string, string>; body?: string }, answered: typeof answer, isMisuse = false) {
+  type Sent = { headers?: Record<string, string>; body?: string };
+  async function violations(method: string, path: string, sent: Sent, answered: typeof answer, isMisuse = false) {
     answer = answered;
     const { fetch, misuseNext, takeViolations } = contractFetch();
     if (isMisuse) misuseNext();
@@ -66,7 +67,9 @@ describe("the validating fetch", () => {
   });
 
   test("takes a request that is meant to break the contract, but not one that only says so", async () => {
-    const refused = { status: 400, type: "application/json", body: '{"error":"e","code":"validation_failed","message":"m","retry":"never","request_id":"r"}' };
+    const refused = {
+      status: 400, type: "application/json", body: '{"error":"e","code":"validation_failed","message":"m","retry":"never","request_id":"r"}',
+    };
     expect(await violations("POST", "/v1/sessions", { body: "{}" }, refused, true)).toBe("");
     expect(await violations("GET", "/v1/connections", {}, refused, true)).toContain("it is said to break the contract, and does not");
   });
@@ -88,7 +91,8 @@ describe("the clients' readers", () => {
     expect(await all(pythonChat(bytes(typescript)))).toEqual([]);
     const python = frame("tool_result", { type: "tool_result", toolCall: record });
     expect(await all(pythonChat(bytes(python)))).toEqual([{ type: "tool_result", toolCall: record }]);
-    expect(await all(typescriptChat(bytes(python)))).toEqual([{ type: "tool_result", toolCall: Object.fromEntries(Object.keys(record).map((key) => [key, undefined])) }]);
+    const empty = Object.fromEntries(Object.keys(record).map((key) => [key, undefined]));
+    expect(await all(typescriptChat(bytes(python)))).toEqual([{ type: "tool_result", toolCall: empty }]);
   });
 
   test("carriage returns are no events to either, and a comment in front costs TypeScript its event", async () => {
@@ -106,9 +110,10 @@ describe("the clients' readers", () => {
 
   test("a status stream needs data in its done, a blank line behind its last frame, and a snapshot", async () => {
     const read = (text: string) => lastEnvelope<{ n: number }>(bytes(text), () => {});
-    expect(await read(frame("snapshot", { n: 1 }) + frame("other", { n: 9 }) + frame("update", { n: 2 }) + frame("done", {}) + frame("update", { n: 3 }))).toEqual({ n: 2 });
-    expect(await read(`${frame("snapshot", { n: 1 })}event: done\n\n${frame("update", { n: 2 })}`)).toEqual({ n: 2 });
-    expect(await read(frame("snapshot", { n: 1 }) + frame("update", { n: 2 }).trimEnd())).toEqual({ n: 1 });
+    const [snapshot, other, update] = [frame("snapshot", { n: 1 }), frame("other", { n: 9 }), frame("update", { n: 2 })];
+    expect(await read(snapshot + other + update + frame("done", {}) + frame("update", { n: 3 }))).toEqual({ n: 2 });
+    expect(await read(`${snapshot}event: done\n\n${update}`)).toEqual({ n: 2 });
+    expect(await read(snapshot + update.trimEnd())).toEqual({ n: 1 });
     await expect(read(frame("done", {}))).rejects.toThrow("before its snapshot");
   });
 

@@ -24,7 +24,9 @@ describe("the body", () => {
 
   test("names the field that is wrong", async () => {
     wire.misuseNext();
-    expect(await thrownBy(typescriptSdk(wire.client).create("", { servers: [] }))).toMatchObject({ status: 400, code: "validation_failed", body: { field: "user_id" } });
+    expect(await thrownBy(typescriptSdk(wire.client).create("", { servers: [] }))).toMatchObject({
+      status: 400, code: "validation_failed", body: { field: "user_id" },
+    });
   });
 });
 
@@ -102,5 +104,7 @@ test("twenty servers in one session are taken", async () => {
 test("a path that nobody knows is 404 in the same body", async () => {
   wire.misuseNext();
   const response = await wire.fetch(`${wire.baseUrl}/v1/nowhere`, { headers: { authorization: `Bearer ${wire.client.apiKey}` } });
-  expect([response.status, await response.json()]).toMatchObject([404, { error: "route_not_found", code: "route_not_found", message: expect.any(String) }]);
+  expect([response.status, await response.json()]).toMatchObject([404, {
+    error: "route_not_found", code: "route_not_found", message: expect.any(String),
+  }]);
 });

@@ -26,7 +26,7 @@ const create = (mocks: Record<string, unknown>, servers: string[] = []) => types
 
 describe("a declared answer", () => {
   /** Keys in an order that no sorting makes, texts and numbers as a store might change them. */
-  const verbatim = { status: "paid", id: "pay_1", zebra: [{ b: 1, a: null }], amount: 1.1, "10": "ten", text: "ação 🎉", nested: { z: { y: [] }, a: "" } };
+  const verbatim = { status: "paid", id: "pay_1", zebra: [{ b: 1, a: null }], amount: 1.1, text: "ação 🎉", nested: { z: { y: [] }, a: "" } };
 
   test("comes back verbatim, its keys in their order and nothing added", async () => {
     const session = await create({ "asaas/create_payment": verbatim });
@@ -56,7 +56,8 @@ describe("a declared answer", () => {
   test("is a success whatever it says", async () => {
     const declined = { status: "rejected", category: "non_recoverable", error_code: "51", reason: "insufficient funds" };
     const session = await create({ codespar_pay: declined });
-    expect(await session.execute("codespar_pay", { amount: 100, currency: "BRL", recipient: "maria@example.com" })).toMatchObject({ success: true, data: declined, error: null });
+    const paid = await session.execute("codespar_pay", { amount: 100, currency: "BRL", recipient: "maria@example.com" });
+    expect(paid).toMatchObject({ success: true, data: declined, error: null });
   });
 
   test("comes before the arguments are looked at", async () => {
@@ -148,7 +149,8 @@ describe("at create", () => {
 describe("told by a model", () => {
   test("a declined payment is a successful call of the trace, and a message to a channel that does not exist is sent", async () => {
     const declined = { status: "rejected", category: "customer_data", error_code: "E1", reason: "no" };
-    const [first, second] = await demoScenario(wire.client, { codespar_pay: declined, codespar_notify: { messageId: "m_1", sent: true } }, ["pay it", "tell them"]);
+    const mocks = { codespar_pay: declined, codespar_notify: { messageId: "m_1", sent: true } };
+    const [first, second] = await demoScenario(wire.client, mocks, ["pay it", "tell them"]);
     expect(first).toMatchObject({ message: "Declined.", iterations: 2 });
     expect(first!.tool_calls).toMatchObject([{ tool_name: "codespar_pay", status: "success", error_code: null }]);
     expect(JSON.stringify(first!.tool_calls[0]!.output)).toBe(JSON.stringify(declined));
@@ -167,8 +169,11 @@ describe("told by a model", () => {
     const { tool_calls, message } = await session.send("write and charge");
     expect(message).toBe("No.");
     expect(tool_calls).toMatchObject([
-      { tool_name: "asaas__create_customer", server_id: "asaas", status: "error", output: { code: "tool_not_mocked", tool_name: expect.any(String), message: expect.any(String) }, error_code: "tool_not_mocked" },
-      { tool_name: "codespar_charge", status: "error", output: { code: "mocks_exhausted", message: expect.any(String) }, error_code: "mocks_exhausted" },
+      {
+        tool_name: "asaas__create_customer", server_id: "asaas", status: "error", error_code: "tool_not_mocked",
+        output: { code: "tool_not_mocked", tool_name: expect.any(String), message: expect.any(String) },
+      },
+      { tool_name: "codespar_charge", status: "error", error_code: "mocks_exhausted", output: { code: "mocks_exhausted", message: expect.any(String) } },
     ]);
   });
 });

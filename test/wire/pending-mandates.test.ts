@@ -20,7 +20,10 @@ suite("mandates and the wallet", () => {
   });
   const inReais = intent({
     currency: "BRL", merchant_allowlist: [payee], merchant_pin_kind: "pix-key",
-    slots: [{ currency: "BRL", rail: "pix", cap_minor: 50_000, per_tx_cap_minor: 10_000 }, { currency: "USDC", rail: "usdc", cap_minor: 20_000_000, per_tx_cap_minor: 5_000_000 }],
+    slots: [
+      { currency: "BRL", rail: "pix", cap_minor: 50_000, per_tx_cap_minor: 10_000 },
+      { currency: "USDC", rail: "usdc", cap_minor: 20_000_000, per_tx_cap_minor: 5_000_000 },
+    ],
   });
   const create = (consumer_id: string, of: object = inReais, rail?: string) =>
     command().mandateCreate(of, { agent_id: "agt_shopper", consumer_id, ...(rail !== undefined && { rail }) });
@@ -34,15 +37,19 @@ suite("mandates and the wallet", () => {
 
   test("a consent token can be read until it expires, and the date is one that Python reads", async () => {
     const headers = { authorization: `Bearer ${wire.client.apiKey}`, "content-type": "application/json" };
-    const response = await wire.fetch(`${wire.baseUrl}/v1/consents/init`, { method: "POST", headers, body: JSON.stringify({ agent_id: "agt_shopper", intent: intent() }) });
+    const response = await wire.fetch(`${wire.baseUrl}/v1/consents/init`, {
+      method: "POST", headers, body: JSON.stringify({ agent_id: "agt_shopper", intent: intent() }),
+    });
     const { token, expires_at } = (await response.json()) as { token: string; expires_at: string };
     expect(token).toEqual(expect.any(String));
     expect(pythonDate(expires_at).getTime()).toBeGreaterThan(wire.app.clock.now().getTime());
   });
 
-  test.each([["pix", "usdc"], ["pix-celcoin", "usdc-onchain"], ["pix-consent", "usdc-onchain"]])("slots are taken with the rails %s and %s", async (brl, usdc) => {
-    const slots = [{ currency: "BRL", rail: brl, cap_minor: 1_000, per_tx_cap_minor: 1_000 }, { currency: "USDC", rail: usdc, cap_minor: 1_000, per_tx_cap_minor: 1_000 }];
-    expect(await create(`consumer-${brl}`, intent({ currency: "BRL", cap_minor: 1_000, per_tx_cap_minor: 1_000, slots }))).toMatchObject({ mandate_id: expect.any(String) });
+  const spellings = [["pix", "usdc"], ["pix-celcoin", "usdc-onchain"], ["pix-consent", "usdc-onchain"]] as const;
+  test.each(spellings)("slots are taken with the rails %s and %s", async (brl, usdc) => {
+    const caps = { cap_minor: 1_000, per_tx_cap_minor: 1_000 };
+    const slots = [{ currency: "BRL", rail: brl, ...caps }, { currency: "USDC", rail: usdc, ...caps }];
+    expect(await create(`consumer-${brl}`, intent({ currency: "BRL", ...caps, slots }))).toMatchObject({ mandate_id: expect.any(String) });
   });
 
   test("a wallet has one row a currency, in numbers of minor units, with what stands behind it", async () => {
@@ -52,7 +59,8 @@ suite("mandates and the wallet", () => {
     expect(wallet.currencies.map(({ currency }: { currency: string }) => currency).sort()).toEqual(["BRL", "USDC"]);
     for (const row of wallet.currencies) {
       expect(row).toMatchObject({
-        authorized_minor: expect.any(Number), spent_minor: 0, available_minor: expect.any(Number), funding_source_ids: [expect.any(String)], mandate_ids: [id],
+        authorized_minor: expect.any(Number), spent_minor: 0, available_minor: expect.any(Number),
+        funding_source_ids: [expect.any(String)], mandate_ids: [id],
       });
       expect(row.rail === null || typeof row.rail === "string").toBe(true);
     }
@@ -62,7 +70,8 @@ suite("mandates and the wallet", () => {
     const { mandate_id: id } = await create("consumer-3");
     expect(await command().spend(id, { amount_minor: 2_500, payee, agent_id: "agt_shopper" })).toEqual(expect.any(Object));
     expect(lastRequest()).toMatchObject({
-      template: expect.stringMatching(/^\/v1\/consumers\/mandates\/\{\w+\}\/spend$/), body: `{"amount_minor":2500,"payee":"${payee}","agent_id":"agt_shopper"}`,
+      template: expect.stringMatching(/^\/v1\/consumers\/mandates\/\{\w+\}\/spend$/),
+      body: `{"amount_minor":2500,"payee":"${payee}","agent_id":"agt_shopper"}`,
     });
     await wire.app.pass(10_000);
     const spent = Object.fromEntries((await command().wallet("consumer-3")).currencies.map(({ currency, spent_minor }: any) => [currency, spent_minor]));
@@ -98,7 +107,8 @@ suite("mandates and the wallet", () => {
     expect(run).toMatchObject({ consumer_id: "consumer-5", route: expect.any(String), converts: true, executed: expect.any(Boolean) });
     for (const name of ["transaction_id", "status", "pix_copy_paste", "destination_address", "source_debit_error", "settle_via"] as const)
       if (run[name] !== undefined && run[name] !== null) expect(typeof run[name], name).toBe("string");
-    if (run.source_debit) expect(run.source_debit).toMatchObject({ providerTxId: expect.any(String), status: expect.any(String), moneyMoved: expect.any(Boolean) });
+    const debit = { providerTxId: expect.any(String), status: expect.any(String), moneyMoved: expect.any(Boolean) };
+    if (run.source_debit) expect(run.source_debit).toMatchObject(debit);
   });
 
   test("the platform's DID document is public, and has its keys as the command line needs them", async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { inSession } from "./support/harness.ts";
 import { mcpBin } from "./support/mcp-bin.ts";
+import { pythonSdk } from "./support/python-sdk.ts";
 import { startWireFor } from "./support/start.ts";
 import { typescriptSdk } from "./support/typescript-sdk.ts";
 
@@ -32,7 +33,8 @@ suite("further meta-tools", () => {
     test("every meta-tool is advertised, ours as their server", async () => {
       const tools = await (await open()).tools();
       const names = [
-        "discover", "manage_connections", "shop", "charge", "ship", "ledger", "issue", "pay", "kyc", "invoice", "notify", "crypto_pay", "checkout", "wallet", "list_tools",
+        "discover", "manage_connections", "shop", "charge", "ship", "ledger", "issue", "pay", "kyc", "invoice", "notify", "crypto_pay", "checkout",
+        "wallet", "list_tools",
       ].map((name) => `codespar_${name}`);
       expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(names));
       for (const name of names) expect(tools.find((tool) => tool.name === name)!.server).toBe("codespar");
@@ -69,7 +71,8 @@ suite("further meta-tools", () => {
       const { products } = await session.wrapped("shop", { query: "ração", merchant: "cobasi" });
       const checkout = await session.wrapped("shop", {
         action: "checkout", merchant: "cobasi", items: [{ variant_id: products[0].variants[0].sku_id, quantity: 1 }],
-        buyer: { name: "Maria Silva", email: "maria@example.com", cpf: "11144477735", phone: "+5511999998888" }, address: { cep: "20040-002", number: "86" },
+        buyer: { name: "Maria Silva", email: "maria@example.com", cpf: "11144477735", phone: "+5511999998888" },
+        address: { cep: "20040-002", number: "86" },
       });
       expect(checkout).toMatchObject({ checkout_session_id: expect.any(String), status: "in_progress" });
       const status = await session.wrapped("shop", { action: "checkout_status", checkout_session_id: checkout.checkout_session_id });
@@ -100,7 +103,8 @@ suite("further meta-tools", () => {
       const account = await session.wrapped("ledger", { action: "account", asset: "BRL", alias: "@wallet/maria", name: "Maria" });
       expect(account).toMatchObject({ id: expect.any(String), account_id: expect.any(String), alias: "@wallet/maria" });
       const entry = await session.wrapped("ledger", {
-        action: "entry", asset: "BRL", source: [{ account: "@external/BRL", amount: 1_000 }], destination: [{ account: "@wallet/maria", amount: 1_000 }], description: "top-up",
+        action: "entry", asset: "BRL", description: "top-up",
+        source: [{ account: "@external/BRL", amount: 1_000 }], destination: [{ account: "@wallet/maria", amount: 1_000 }],
       });
       expect(entry).toMatchObject({ id: expect.any(String), status: expect.any(String) });
       const balance = await session.wrapped("ledger", { action: "balance", account: account.account_id });
@@ -108,13 +112,17 @@ suite("further meta-tools", () => {
     });
 
     test("an entry whose sides differ is refused", async () => {
-      const unequal = { action: "entry", asset: "BRL", source: [{ account: "@external/BRL", amount: 2 }], destination: [{ account: "@revenue/store", amount: 1 }] };
+      const unequal = {
+        action: "entry", asset: "BRL", source: [{ account: "@external/BRL", amount: 2 }], destination: [{ account: "@revenue/store", amount: 1 }],
+      };
       expect(await execute("codespar_ledger", unequal)).toMatchObject({ success: false, error: expect.stringMatching(/./) });
     });
 
     test("a receipt that is not there is an answer, and receipts are a list with its count", async () => {
       expect(await execute("codespar_ledger", { action: "receipt", receipt_id: "rcpt_none" })).toMatchObject({ success: true, data: { found: false } });
-      expect(await execute("codespar_ledger", { action: "receipts" })).toMatchObject({ success: true, data: { receipts: expect.any(Array), count: expect.any(Number) } });
+      expect(await execute("codespar_ledger", { action: "receipts" })).toMatchObject({
+        success: true, data: { receipts: expect.any(Array), count: expect.any(Number) },
+      });
     });
   });
 
@@ -126,6 +134,17 @@ suite("further meta-tools", () => {
       expect(await session.wrapped("issue", { action: "card-control", card_id: card.id, control, reason: "test" })).toMatchObject({ status });
     expect(await session.wrapped("issue", { action: "card-get", card_id: card.id })).toMatchObject({ id: card.id, status: "DISABLED" });
     expect(await execute("codespar_issue", { action: "card-physical", cardholder_id: "usr_1", program_id: "prg_1" })).toMatchObject({ success: false });
+  });
+
+  test("books, cards and shops are read by Python's types, too", async () => {
+    const session = await pythonSdk(wire.client).create("maria", { servers: ["asaas"] });
+    expect(await session.ledger({ action: "account", asset: "BRL", alias: "@wallet/ana" })).toMatchObject({
+      account_id: expect.any(String), alias: "@wallet/ana",
+    });
+    expect(await session.issue({ action: "card-virtual", cardholder_id: "usr_1", program_id: "prg_1" })).toMatchObject({
+      id: expect.any(String), status: "ACTIVE",
+    });
+    expect(await session.shop({ query: "coleira" })).toMatchObject({ rail: expect.any(String), products: expect.any(Array) });
   });
 
   test("codespar_checkout takes priced items and answers with an object", async () => {
@@ -144,8 +163,8 @@ suite("further meta-tools", () => {
     test("is advertised with every argument of its published definition", async () => {
       const { input_schema } = (await (await open()).tools()).find(({ name }) => name === "codespar_pay")!;
       expect(Object.keys(input_schema["properties"] as object).sort()).toEqual([
-        "action", "amount", "checkout_session_id", "consumer_id", "copia_e_cola", "country", "currency", "description", "linha_digitavel", "mandateId", "method",
-        "payment_id", "recipient",
+        "action", "amount", "checkout_session_id", "consumer_id", "copia_e_cola", "country", "currency", "description", "linha_digitavel",
+        "mandateId", "method", "payment_id", "recipient",
       ]);
       expect(input_schema["required"]).toEqual(["action"]);
     });

@@ -9,12 +9,16 @@ const suite = describe.skip;
 const wire = await startWireFor(suite);
 
 suite("proxy_execute", () => {
-  const typescript = (mocks?: Record<string, unknown>) => typescriptSdk(wire.client).create("maria", { servers: ["mercado-pago"], ...(mocks && { mocks }) });
+  const typescript = (mocks?: Record<string, unknown>) => typescriptSdk(wire.client).create("maria", {
+    servers: ["mercado-pago"], ...(mocks && { mocks }),
+  });
   const lastRequest = () => wire.exchanges.at(-1)!;
 
   test("passes a question on with its query, and tells the provider's answer as it came", async () => {
     const session = await typescript();
-    const answer = await session.proxyExecute({ server: "mercado-pago", endpoint: "/v1/payments/search", method: "GET", params: { external_reference: "none", limit: 1 } });
+    const answer = await session.proxyExecute({
+      server: "mercado-pago", endpoint: "/v1/payments/search", method: "GET", params: { external_reference: "none", limit: 1 },
+    });
     expect(answer).toMatchObject({ status: 200, data: { results: [] }, headers: expect.any(Object), duration: expect.any(Number) });
     for (const value of Object.values(answer.headers)) expect(typeof value).toBe("string");
     if (answer.proxy_call_id !== undefined) expect(answer.proxy_call_id).toMatch(/^p[xc]_/);
@@ -43,7 +47,8 @@ suite("proxy_execute", () => {
     expect(JSON.stringify(answer)).not.toMatch(/authorization|bearer/i);
   });
 
-  test.each([["typescript", typescriptSdk], ["python", pythonSdk]] as const)("a server that is not connected is thrown, with a message, to the SDK in %s", async (_language, sdk) => {
+  const sdks = [["typescript", typescriptSdk], ["python", pythonSdk]] as const;
+  test.each(sdks)("a server that is not connected is thrown, with a message, to the SDK in %s", async (_language, sdk) => {
     const session = await sdk(wire.client).create("maria", { servers: ["wompi"] });
     const request = { server: "no-such-server", endpoint: "/x", method: "GET" };
     const proxied = "proxyExecute" in session ? session.proxyExecute(request) : session.proxy_execute(request);
@@ -54,7 +59,9 @@ suite("proxy_execute", () => {
   test("a session that declared mocks lets nothing leave the server", async () => {
     const session = await typescript({ codespar_pay: { id: "pay_1" } });
     const before = wire.app.twins!.requests("mercado-pago").length;
-    await expect(session.proxyExecute({ server: "mercado-pago", endpoint: "/v1/payments/search", method: "GET" })).rejects.toMatchObject({ code: "tool_not_mocked" });
+    await expect(session.proxyExecute({ server: "mercado-pago", endpoint: "/v1/payments/search", method: "GET" })).rejects.toMatchObject({
+      code: "tool_not_mocked",
+    });
     expect(wire.app.twins!.requests("mercado-pago")).toHaveLength(before);
   });
 });

@@ -10,7 +10,8 @@ const suite = describe.skip;
 const wire = await startWireFor(suite);
 
 suite("further servers", () => {
-  test.each(Object.keys(presets) as (keyof typeof presets)[])("every server of the preset %s is connected, so waiting for connections ends at once", async (preset) => {
+  const names = Object.keys(presets) as (keyof typeof presets)[];
+  test.each(names)("every server of the preset %s is connected, so waiting for connections ends at once", async (preset) => {
     const servers = await (await typescriptSdk(wire.client).create("maria", { preset })).connections();
     expect(servers.map(({ id, connected }) => [id, connected])).toEqual(presets[preset].map((id) => [id, true]));
   });
@@ -43,7 +44,9 @@ suite("further servers", () => {
   test("an invoice for goods is issued from rail, operation, buyer and products", async () => {
     const address = { line_1: "Rua da Quitanda", number: "86", city: "Rio de Janeiro", state: "RJ", postal_code: "20040-002" };
     const { result } = await inSession(wire.client, ({ execute }) => execute("codespar_invoice", {
-      rail: "nfe", operation: "create", companyId: "cmp_1", buyer: { name: "Maria Silva", document: "111.444.777-35", email: "maria@example.com", address },
+      rail: "nfe", operation: "create", companyId: "cmp_1", buyer: {
+        name: "Maria Silva", document: "111.444.777-35", email: "maria@example.com", address,
+      },
       products: [{ description: "Shirt", quantity: 1, unit_price: 149, ncm: "61091000" }],
     }));
     expect([result.error, result.success]).toEqual([null, true]);
@@ -51,7 +54,9 @@ suite("further servers", () => {
   });
 
   test.each([
-    ["a request for a stablecoin, its amount a number", "codespar_crypto_pay", { amount: 29.9, currency: "USDC", direction: "receive", description: "Plan" }],
+    ["a request for a stablecoin, its amount a number", "codespar_crypto_pay", {
+      amount: 29.9, currency: "USDC", direction: "receive", description: "Plan",
+    }],
     ["a stablecoin sent to a counterparty", "codespar_crypto_pay", {
       amount: 29.9, currency: "USDC", direction: "send", rail: "stablecoin-payout",
       counterparty: { address: "0x52908400098527886E0F7030069857D2E4169EE7", country: "BR" },

@@ -45,7 +45,9 @@ describe("execute", () => {
   test("of a session that is not there is a failed result with the status in front", async () => {
     const session = await open();
     await session.close();
-    expect(await session.execute("codespar_charge", mariaCharge)).toMatchObject({ success: false, data: null, error: expect.stringMatching(/^409: \{/), server: "" });
+    expect(await session.execute("codespar_charge", mariaCharge)).toMatchObject({
+      success: false, data: null, error: expect.stringMatching(/^409: \{/), server: "",
+    });
   });
 });
 
@@ -64,8 +66,12 @@ describe("typed wrappers", () => {
 
   test("discover and the wizard answer as they do in TypeScript", async () => {
     const session = await open();
-    expect(await session.discover("send a WhatsApp message")).toMatchObject({ use_case: "send a WhatsApp message", related: expect.any(Array), next_steps: expect.any(Array) });
-    expect(await session.connection_wizard({ action: "status", server_id: "asaas" })).toMatchObject({ action: "status", status: { server_id: "asaas", status: "connected" } });
+    expect(await session.discover("send a WhatsApp message")).toMatchObject({
+      use_case: "send a WhatsApp message", related: expect.any(Array), next_steps: expect.any(Array),
+    });
+    expect(await session.connection_wizard({ action: "status", server_id: "asaas" })).toMatchObject({
+      action: "status", status: { server_id: "asaas", status: "connected" },
+    });
   });
 
   test("a failure is thrown with status 0", async () => {
@@ -104,7 +110,9 @@ describe("connections and tools", () => {
     const session = await open();
     expect(await session.connections()).toMatchObject([{ id: "asaas", connected: true }]);
     for (const tool of await session.tools()) {
-      expect(tool).toMatchObject({ name: expect.any(String), description: expect.any(String), input_schema: { type: "object" }, server: expect.any(String) });
+      expect(tool).toMatchObject({
+        name: expect.any(String), description: expect.any(String), input_schema: { type: "object" }, server: expect.any(String),
+      });
     }
   });
 });

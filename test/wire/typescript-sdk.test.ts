@@ -15,9 +15,13 @@ const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 describe("create", () => {
   test("opens an active session of the user, with the servers that were named", async () => {
     const session = await sdk.create("+5511999998888", { servers: ["asaas", "z-api"] });
-    expect(session).toMatchObject({ userId: "+5511999998888", servers: ["asaas", "z-api"], status: "active", createdAt: new Date("2026-11-20T12:00:00.000Z") });
+    expect(session).toMatchObject({
+      userId: "+5511999998888", servers: ["asaas", "z-api"], status: "active", createdAt: new Date("2026-11-20T12:00:00.000Z"),
+    });
     expect(session.id).toMatch(/^ses_\w+$/);
-    expect(lastRequest()).toMatchObject({ method: "POST", target: "/v1/sessions", body: '{"servers":["asaas","z-api"],"user_id":"+5511999998888"}', status: 201 });
+    expect(lastRequest()).toMatchObject({
+      method: "POST", target: "/v1/sessions", body: '{"servers":["asaas","z-api"],"user_id":"+5511999998888"}', status: 201,
+    });
   });
 
   test("the keys of the body come in their order, and mocks are there when they are empty", async () => {
@@ -59,7 +63,9 @@ describe("execute", () => {
   test("answers with the whole envelope, its error null", async () => {
     const session = await open();
     const result = await session.execute("codespar_charge", mariaCharge);
-    expect(result).toMatchObject({ success: true, error: null, server: expect.any(String), tool: "codespar_charge", called_at: expect.stringMatching(MOMENT) });
+    expect(result).toMatchObject({
+      success: true, error: null, server: expect.any(String), tool: "codespar_charge", called_at: expect.stringMatching(MOMENT),
+    });
     expect(result.duration).toEqual(expect.any(Number));
     expect(result.tool_call_id).toMatch(/^tc_\w+$/);
     expect(JSON.parse(lastRequest().body!)).toEqual({ tool: "codespar_charge", input: mariaCharge });
@@ -100,6 +106,16 @@ describe("execute", () => {
   });
 });
 
+test("a loop is an execution a step, and a step that is repeated is one more of them", async () => {
+  const session = await open();
+  const before = wire.exchanges.length;
+  const steps = [["codespar_discover", { use_case: "charge" }], ["codespar_charge", { amount: 1 }], ["codespar_charge", { amount: 1 }]] as const;
+  const results = [];
+  for (const [tool, params] of steps) results.push((await session.execute(tool, params)).success);
+  expect(results).toEqual([true, false, false]);
+  expect(wire.exchanges.slice(before).map(({ headers, status }) => [headers.has("idempotency-key"), status])).toEqual(steps.map(() => [false, 200]));
+});
+
 describe("typed wrappers", () => {
   test("discover reads a match whole, and numbers that are null where they are not known", async () => {
     const found = await (await open()).discover("charge a customer with Pix", { country: "BR", limit: 3 });
@@ -117,7 +133,9 @@ describe("typed wrappers", () => {
       for (const score of [each.cosine_distance, each.trigram_similarity]) expect(score === null || typeof score === "number").toBe(true);
     }
     expect(found.related.length).toBeLessThanOrEqual(2);
-    expect(JSON.parse(lastRequest().body!)).toEqual({ tool: "codespar_discover", input: { use_case: "charge a customer with Pix", country: "BR", limit: 3 } });
+    expect(JSON.parse(lastRequest().body!)).toEqual({
+      tool: "codespar_discover", input: { use_case: "charge a customer with Pix", country: "BR", limit: 3 },
+    });
   });
 
   test("the connection wizard has its list whatever was asked, and a row, or nothing, for the rest", async () => {
@@ -129,7 +147,9 @@ describe("typed wrappers", () => {
     const listed = await session.connectionWizard({});
     expect(listed).toMatchObject({ action: "list", status: null, initiate: null });
     expect(listed.connections).toContainEqual(expect.objectContaining(row));
-    expect(await session.connectionWizard({ server_id: "asaas" })).toMatchObject({ action: "status", connections: expect.any(Array), status: row, initiate: null });
+    expect(await session.connectionWizard({ server_id: "asaas" })).toMatchObject({
+      action: "status", connections: expect.any(Array), status: row, initiate: null,
+    });
     expect(await session.connectionWizard({ action: "initiate", server_id: "asaas" })).toMatchObject({
       action: "initiate", connections: expect.any(Array),
       initiate: {
@@ -149,7 +169,9 @@ describe("typed wrappers", () => {
   test("a charge is read with its amount in the unit it was sent in", async () => {
     const session = await open();
     const charge = await session.wrapped("charge", mariaCharge);
-    expect(charge).toMatchObject({ id: expect.any(String), status: expect.any(String), amount: 15000, currency: "BRL", method: "pix", pix_copy_paste: expect.any(String) });
+    expect(charge).toMatchObject({
+      id: expect.any(String), status: expect.any(String), amount: 15000, currency: "BRL", method: "pix", pix_copy_paste: expect.any(String),
+    });
   });
 
   test("a charge without a description, and with the metadata of the caller's own, is taken", async () => {
@@ -162,7 +184,10 @@ describe("typed wrappers", () => {
     const parcel = { origin: { postal_code: "01310-100" }, destination: { postal_code: "20040-002" }, items: [{ weight_g: 500, quantity: 1 }] };
     const quote = await session.wrapped("ship", { action: "quote", ...parcel, service_level: "cheapest" });
     expect(quote).toMatchObject({ id: expect.any(String), status: expect.any(String) });
-    const to = { postal_code: "20040-002", name: "Maria Silva", document: "111.444.777-35", line_1: "Rua da Quitanda", number: "86", city: "Rio de Janeiro", state: "RJ" };
+    const to = {
+      name: "Maria Silva", document: "111.444.777-35", line_1: "Rua da Quitanda", number: "86", city: "Rio de Janeiro", state: "RJ",
+      postal_code: "20040-002",
+    };
     const label = await session.wrapped("ship", { action: "label", destination: to });
     expect(label).toMatchObject({ id: expect.any(String), status: expect.any(String), cost_minor: expect.any(Number) });
     const tracked = await session.wrapped("ship", { action: "track", tracking_code: label.tracking_code ?? label.id });
@@ -197,8 +222,12 @@ describe("status", () => {
 
   test("a verification's has the page where the person goes, and its verdict", async () => {
     const session = await open();
-    const { tool_call_id: id, data } = await session.execute("codespar_kyc", { buyer: { name: "Maria Silva", email: "maria@example.com" }, check_type: "identity" });
-    expect(data).toMatchObject({ verification_id: expect.any(String), status: "pending", check_type: "identity", hosted_url: expect.stringMatching(/^https:/), tool_call_id: id });
+    const { tool_call_id: id, data } = await session.execute("codespar_kyc", {
+      buyer: { name: "Maria Silva", email: "maria@example.com" }, check_type: "identity",
+    });
+    expect(data).toMatchObject({
+      verification_id: expect.any(String), status: "pending", check_type: "identity", hosted_url: expect.stringMatching(/^https:/), tool_call_id: id,
+    });
     expect(await session.verificationStatus(id!)).toMatchObject({
       tool_call_id: id, verification_status: "pending", idempotency_key: expect.any(String), original_status: "success", hosted_url: data.hosted_url,
     });
@@ -245,8 +274,12 @@ describe("connections and tools", () => {
 
   test("authorize makes a link that can be opened", async () => {
     const link = await (await open()).authorize("asaas", { redirectUri: "https://shop.example/back?order=7" });
-    expect(link).toMatchObject({ link_token: expect.any(String), authorize_url: expect.stringMatching(/^https?:/), expires_at: expect.stringMatching(MOMENT) });
-    expect(lastRequest()).toMatchObject({ target: "/v1/connect/start", body: '{"server_id":"asaas","user_id":"maria","redirect_uri":"https://shop.example/back?order=7"}' });
+    expect(link).toMatchObject({
+      link_token: expect.any(String), authorize_url: expect.stringMatching(/^https?:/), expires_at: expect.stringMatching(MOMENT),
+    });
+    expect(lastRequest()).toMatchObject({
+      target: "/v1/connect/start", body: '{"server_id":"asaas","user_id":"maria","redirect_uri":"https://shop.example/back?order=7"}',
+    });
     expect((await fetch(link.authorize_url)).status).toBe(200);
   });
 });

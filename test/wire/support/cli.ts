@@ -46,6 +46,12 @@ const cell = (text: string): string => text.trim();
 const optional = (value: string | number | undefined | null): string => (value === undefined || value === null ? "-" : String(value));
 const moment = (text: string | undefined | null): string => (text ? new Date(text).toISOString() : "-");
 
+interface MandateOptions {
+  agent_id: string;
+  consumer_id: string;
+  rail?: string;
+}
+
 export const cli = (options: ClientOptions) => {
   const ask = (method: string, path: string, asked?: Asked) => cliRequest(options, method, path, asked);
   const connectionsOf = async (query: Asked["query"]): Promise<any[]> => (await ask("GET", "/v1/connections", { query: query! })).connections;
@@ -91,7 +97,7 @@ export const cli = (options: ClientOptions) => {
       if (!response.ok) throw new CliExit(1, `logs tail → ${response.status}`);
       yield* logLines(response.body!);
     },
-    mandateCreate: async (intent: object, { agent_id, consumer_id, rail = "usdc-onchain" }: { agent_id: string; consumer_id: string; rail?: string }): Promise<any> => {
+    mandateCreate: async (intent: object, { agent_id, consumer_id, rail = "usdc-onchain" }: MandateOptions): Promise<any> => {
       const { token } = await ask("POST", "/v1/consents/init", { body: { agent_id, intent } });
       const path = `/v1/consents/${encodeURIComponent(cell(token))}/submit`;
       return ask("POST", path, { body: { consumer_id, rail, provider_token: `${rail}:${consumer_id}` } });

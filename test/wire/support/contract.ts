@@ -51,9 +51,11 @@ interface Parameter {
 const COMPONENTS = "#/components/";
 
 /** The document, its references made absolute so that any part of it can be compiled by itself. */
-const contract = JSON.parse(
-  readFileSync(new URL("../../../schema/published/openapi.json", import.meta.url), "utf8").replaceAll(`"${COMPONENTS}schemas/`, `"contract${COMPONENTS}schemas/`),
-) as { paths: Record<string, Record<string, Operation> & { parameters?: Parameter[] }>; components: Record<string, Record<string, unknown>> };
+const published = readFileSync(new URL("../../../schema/published/openapi.json", import.meta.url), "utf8");
+const contract = JSON.parse(published.replaceAll(`"${COMPONENTS}schemas/`, `"contract${COMPONENTS}schemas/`)) as {
+  paths: Record<string, Record<string, Operation> & { parameters?: Parameter[] }>;
+  components: Record<string, Record<string, unknown>>;
+};
 
 const ajvOptions = { strict: false, allErrors: true, validateSchema: false };
 const exact = new Ajv2020(ajvOptions);
@@ -103,7 +105,8 @@ function placeOf(method: string, path: string): Place | undefined {
     .sort((a, b) => segmentsOf(a).filter(isParameter).length - segmentsOf(b).filter(isParameter).length);
   if (template === undefined) return undefined;
   const operation = contract.paths[template]![method.toLowerCase()]!;
-  const named = segmentsOf(template).map((segment, at) => [segment, decodeURIComponent(segments[at]!)] as const).filter(([segment]) => isParameter(segment));
+  const values = segmentsOf(template).map((segment, at) => [segment, decodeURIComponent(segments[at]!)] as const);
+  const named = values.filter(([segment]) => isParameter(segment));
   return {
     template, operation, inPath: Object.fromEntries(named.map(([segment, value]) => [segment.slice(1, -1), value])),
     parameters: [...(contract.paths[template]!.parameters ?? []), ...(operation.parameters ?? [])].map(parameterAt),

@@ -25,6 +25,9 @@ export interface PythonSession {
   connection_wizard(options: object): Promise<any>;
   charge(args: object): Promise<any>;
   ship(args: object): Promise<any>;
+  ledger(args: object): Promise<any>;
+  issue(args: object): Promise<any>;
+  shop(args: object): Promise<any>;
   payment_status(toolCallId: string): Promise<PaymentEnvelope>;
   payment_status_stream(toolCallId: string, onUpdate?: (envelope: PaymentEnvelope) => void): Promise<PaymentEnvelope>;
   verification_status(toolCallId: string): Promise<VerificationEnvelope>;
@@ -78,7 +81,11 @@ export function pythonDate(text: string): Date {
   return new Date(text);
 }
 
-const datesRead = <Envelope extends { events: { received_at: string }[] }>(envelope: Envelope): Envelope => {
+interface Dated {
+  events: { received_at: string }[];
+}
+
+const datesRead = <Envelope extends Dated>(envelope: Envelope): Envelope => {
   for (const { received_at } of envelope.events) pythonDate(received_at);
   return envelope;
 };
@@ -107,7 +114,7 @@ function session(options: ClientOptions, row: SessionRow): PythonSession {
     return response.ok ? ((await response.json()) as { servers: ServerRow[]; tools: ToolRow[] }) : { servers: [], tools: [] };
   };
   const status = (toolCallId: string, kind: string) => `/v1/tool-calls/${encodeURIComponent(toolCallId)}/${kind}-status`;
-  const follow = async <Envelope extends { events: { received_at: string }[] }>(toolCallId: string, kind: string, onUpdate: (envelope: Envelope) => void = () => {}) =>
+  const follow = async <Envelope extends Dated>(toolCallId: string, kind: string, onUpdate: (envelope: Envelope) => void = () => {}) =>
     lastEnvelope<Envelope>(await stream(options, "GET", `${status(toolCallId, kind)}/stream`), (envelope) => onUpdate(datesRead(envelope)));
 
   return {
@@ -127,6 +134,16 @@ function session(options: ClientOptions, row: SessionRow): PythonSession {
     ship: async (args) => typed(await wrap("ship", args), {
       required: ["id", "status"], optional: ["tracking_code", "label_url", "carrier", "estimated_delivery", "cost_minor", "raw"],
     }),
+    /** Arguments of the receipts are dropped on the way out. */
+    ledger: async ({ receipt_id: _receipt, consumer_id: _consumer, limit: _limit, ...args }: Record<string, unknown>) =>
+      typed(await wrap("ledger", args), { required: [], optional: ["id", "account_id", "alias", "status", "balances", "raw"] }),
+    issue: async (args) =>
+      typed(await wrap("issue", args), { required: [], optional: ["id", "status", "card_type", "last_four", "cardholder_id", "program_id", "raw"] }),
+    /** A checkout is in progress, whatever the answer says. */
+    shop: async (args: { action?: string }) => {
+      const data = await wrap("shop", args);
+      return args.action === "checkout" ? { ...data, status: "in_progress" } : data;
+    },
     payment_status: async (id) => datesRead((await ask(options, "GET", status(id, "payment"))) as PaymentEnvelope),
     payment_status_stream: (id, onUpdate) => follow<PaymentEnvelope>(id, "payment", onUpdate),
     verification_status: async (id) => datesRead((await ask(options, "GET", status(id, "verification"))) as VerificationEnvelope),

@@ -15,6 +15,9 @@ export interface Wire extends Omit<ContractFetch, "takeViolations"> {
   model: MessagesApi | undefined;
 }
 
+/** How long a test waits for what must come over a socket, at most: a loaded machine takes its time. */
+export const soon = { timeout: 10_000 };
+
 export interface ClientOptions {
   baseUrl: string;
   apiKey: string;
