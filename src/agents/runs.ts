@@ -131,9 +131,12 @@ function withUsersReference(input: JsonObject, message: string): JsonObject {
 }
 
 const recordOf = (useId: string, name: string, input: unknown, result: ToolResult): ToolCallRecord => ({
-  id: result.tool_call_id ?? useId, tool_name: name, server_id: result.server || "codespar", status: result.success ? "success" : "error",
+  id: result.tool_call_id ?? useId, tool_name: name, server_id: serverOf(name) ?? (result.server || "codespar"), status: result.success ? "success" : "error",
   duration_ms: result.duration, input, output: result.data, error_code: result.code ?? null,
 });
+
+/** A provider's own tool says whose it is, also where it was mocked or refused; released clients tell calls apart by it. */
+const serverOf = (name: string): string | undefined => /^(.+?)__/.exec(name)?.[1];
 
 /** What the model reads of a result. */
 function contentOf(result: ToolResult): string {

@@ -3,10 +3,10 @@ import { z } from "zod";
 import { connectionId, paymentId, projectId, reference as order, sessionId } from "../../../schema/examples/cast.ts";
 import { chargeInput, chargeOutput, executeExamples } from "../../../schema/examples/tool-calls.ts";
 import { FailureBody, failures, type FailureCode } from "../../../schema/failures.ts";
-import { operations, subscriptions, type OperationName } from "../../../schema/index.ts";
+import { operations, subscriptions, type OperationName, type SubscriptionName } from "../../../schema/index.ts";
 import type { AnyOperation, Operation, Subscription } from "../../../schema/operation.ts";
 import { answerExamples, argumentExample, bodyExamples, failureExamples, frameExamples } from "./examples.ts";
-import { aliases, shapes, streamedTwins, type Shape } from "./shapes.ts";
+import { aliases, frames, shapes, streamedTwins, type Shape } from "./shapes.ts";
 
 export const CONTRACT_VERSION = "0.1.0";
 
@@ -120,10 +120,18 @@ function parameter(operation: AnyOperation, input: ObjectSchema, name: string, p
 }
 
 function requestBody(operation: AnyOperation, input: ObjectSchema, fields: string[]): Json {
-  const properties = Object.fromEntries(fields.map((field) => [field, input.properties[field]]));
   const required = fields.filter((field) => input.required.includes(field));
+  const properties = Object.fromEntries(fields.map((field) => {
+    const schema = input.properties[field] as Json;
+    return [field, required.includes(field) ? schema : orNull(schema)];
+  }));
   const schema = { type: "object", properties, ...(required.length > 0 && { required }) };
   return { required: required.length > 0, content: { "application/json": { schema, ...bodyExamples(operation, fields) } } };
+}
+
+/** What need not be there may be null in a body, which is read as absent. */
+function orNull({ description, default: fallback, ...schema }: Json): Json {
+  return { anyOf: [schema, { type: "null" }], ...(fallback !== undefined && { default: fallback }), ...(description !== undefined && { description }) };
 }
 
 function success(operation: AnyOperation, shape: Shape, components: Components): Json {
@@ -152,7 +160,7 @@ function events(subscription: Subscription, components: Components): Json {
         type: "string",
         description: "Server-sent events; the `data` of each is JSON. Comment frames keep the connection alive.",
         contentMediaType: "application/json",
-        contentSchema: components.add(subscription.output),
+        contentSchema: components.add(frames[subscription.name as SubscriptionName] ?? subscription.output),
       },
       ...frameExamples(subscription),
     },
@@ -310,6 +318,8 @@ const rpc = (operationId: string, summary: string, parameters: Json[]): Json => 
       404: failed("session_not_found"),
     },
   },
+  get: notOffered(`${operationId}.stream`, "A stream of the server's own messages, which MCP clients ask for: there is none.", parameters),
+  delete: notOffered(`${operationId}.end`, "The end of an MCP session: no state is kept between requests.", parameters),
 });
 
 const pathParameter = (name: string, example: string): Json => ({ name, in: "path", required: true, schema: { type: "string" }, example });
@@ -318,6 +328,9 @@ const metaToolsAnswer = json("They may be kept for five minutes.", {
   generated_from: `codespar-server ${CONTRACT_VERSION}`,
   tools: [{ name: "codespar_discover", description: "Find a tool for a need that the other tools do not cover.", inputSchema: { type: "object" } }],
 });
+
+const notOffered = (operationId: string, summary: string, parameters: Json[]): Json =>
+  ({ operationId, summary, tags: ["server"], parameters, responses: { 401: failed("unauthorized"), 405: json("A JSON-RPC error.", { jsonrpc: "2.0", error: { code: -32000, message: "Method not allowed." }, id: null }) } });
 
 /** What the host answers beside the operations. */
 const hostPaths: Record<string, Json> = {

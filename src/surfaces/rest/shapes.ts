@@ -3,7 +3,9 @@
  * Released clients ignore members they do not know, so a row mostly adds the name another client reads.
  */
 import { z } from "zod";
-import type { OperationName, Operations, SubscriptionName } from "../../../schema/index.ts";
+import { SendEvent, SendResult, ToolCallRecord } from "../../../schema/agent.ts";
+import { FailureBody } from "../../../schema/failures.ts";
+import { subscriptions, type OperationName, type Operations, type SubscriptionName } from "../../../schema/index.ts";
 import { listServers, listTools, Server, Tool } from "../../../schema/catalog.ts";
 import { Connection, listConnections } from "../../../schema/connections.ts";
 import { LogEntry, sessionLogs } from "../../../schema/logs.ts";
@@ -111,6 +113,28 @@ export const shapes: { [Name in OperationName]?: Shape<Wire<Operations[Name]["ou
       params: z.record(z.string(), z.unknown()).optional().describe("The same as `input`."),
     }),
   },
+};
+
+const [userMessage, textDelta, assistantText, toolUse, toolResult, done, error] = SendEvent.options;
+
+/** The record and the result are at the top level too; an error of the stream itself has no place to resume from. */
+const RestSendEvent = z.discriminatedUnion("type", [
+  userMessage, textDelta, assistantText, toolUse,
+  toolResult.omit({ tool_call: true }).extend({ ...ToolCallRecord.shape, toolCall: ToolCallRecord }).meta({ id: "RestToolResultEvent" }),
+  done.extend(SendResult.shape).meta({ id: "RestDoneEvent" }),
+  error.partial({ cursor: true }).meta({ id: "RestErrorEvent" }),
+]).meta({ id: "RestSendEvent" });
+
+const RestWatchEnd = z.object({ reason: z.string().describe("Why the watch is over.") }).meta({ id: "RestWatchEnd" });
+
+const watch = (name: SubscriptionName): z.ZodType => z.union([subscriptions[name].output, RestWatchEnd, FailureBody]);
+
+/** What the data of a stream's frames may be, where it is more than the subscription's items. */
+export const frames: { [Name in SubscriptionName]?: z.ZodType } = {
+  "sessions.sendStream": RestSendEvent,
+  "toolCalls.watch": watch("toolCalls.watch"),
+  "payments.watch": watch("payments.watch"),
+  "verifications.watch": watch("verifications.watch"),
 };
 
 /** Further published routes of an operation. */
