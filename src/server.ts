@@ -3,6 +3,7 @@
  * and calls it without a socket.
  */
 import { readFile } from "node:fs/promises";
+import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { defaultBounds } from "../agent/bounds.ts";
 import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
@@ -119,7 +120,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     report: (error: unknown, requestId: string | undefined) => log.error({ err: error, requestId }, "a surface failed"),
   };
   const http = createHttp({
-    door, clock, log, stop, corsOrigins: settings.CORS_ORIGINS,
+    door, clock, log, stop, corsOrigins: settings.CORS_ORIGINS, trustedHosts: ownHosts(settings),
     graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
     trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
@@ -161,6 +162,14 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     },
   };
 }
+
+/** The names under which this server is reached, where the settings say so. */
+const ownHosts = ({ PUBLIC_URL, HOST }: Settings): string[] => [
+  ...(PUBLIC_URL ? [new URL(PUBLIC_URL).hostname] : []),
+  ...(EVERY_ADDRESS.includes(HOST) ? [] : [isIPv6(HOST) ? `[${HOST}]` : HOST]),
+];
+
+const EVERY_ADDRESS = ["0.0.0.0", "::"];
 
 /** Waits for `work`, but no longer than this: a provider that takes its time must not hold up a stop. */
 const within = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>
