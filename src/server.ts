@@ -48,6 +48,8 @@ export interface ServerOptions {
   providers?: readonly ProviderDefinition[];
   /** An open, migrated database instead of the settings' own. The caller closes it. */
   database?: Database;
+  /** A test key that the database has to know: of a caller on this machine who was given none. */
+  localKey?: string | undefined;
   /** Whether jobs and upkeep run by themselves. A test with a clock of its own runs them by hand. */
   background?: boolean;
 }
@@ -60,6 +62,9 @@ export interface Server {
   twins: TwinHost | undefined;
   /** A test key made because the database was empty and no key was given. */
   madeKey: string | undefined;
+  /** Makes it ready for calls through `door`, without a port. */
+  open(): Promise<void>;
+  /** The same, and on its port. */
   listen(): Promise<{ url: string; port: number }>;
   /** Runs every due job and all upkeep once. */
   settle(): Promise<void>;
@@ -128,21 +133,24 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     ready: () => readiness(db),
   });
 
-  const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY };
+  const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY, local: options.localKey };
   const { madeKey } = await bootstrap(db, { keys, chargeAmountUnit: settings.CHARGE_AMOUNT_UNIT, now: clock.now() });
   await hub.start();
   const upkeep = background ? startUpkeep(platform) : undefined;
   if (background) jobs.start();
+  const open = async () => {
+    await connectTestProjects(platform);
+    await vault.check(db.sql); // another process may have sealed something first, under a key that is not ours
+  };
 
   return {
-    platform, door, http, twins, madeKey,
+    platform, door, http, twins, madeKey, open,
     listen: async () => {
       const listening = await http.listen(settings.PORT, settings.HOST).catch((error: NodeJS.ErrnoException) => {
         throw unusableAddress(settings, error) ?? error;
       });
       platform.publicUrl = settings.PUBLIC_URL?.replace(/\/+$/, "") ?? listening.url;
-      await connectTestProjects(platform);
-      await vault.check(db.sql); // another process may have sealed something first, under a key that is not ours
+      await open();
       return listening;
     },
     settle: async () => {
