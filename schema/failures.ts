@@ -77,6 +77,8 @@ export const failures = {
     `Tool not registered: ${at.tool}.${at.suggestion ? ` Did you mean ${at.suggestion}?` : ""}` },
   tool_not_in_session: { http: 403, retry: "never", say: (at: At & { tool: string; servers: string[] }) =>
     `${at.tool} belongs to a server this session does not have (it has ${at.servers.join(", ") || "none"}). Create a session with that server.` },
+  call_cancelled: { http: 499, retry: "same_key", say: (_at: At) =>
+    "The call was cancelled before anything was sent, so nothing was done. Repeat it if it is still wanted." },
 
   // Arguments of tools
   invalid_args: { http: 422, retry: "never", say: (at: At & { problem: string }) =>

@@ -3,6 +3,7 @@
  * and calls it without a socket.
  */
 import { readFile } from "node:fs/promises";
+import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { defaultBounds } from "../agent/bounds.ts";
 import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
@@ -49,6 +50,8 @@ export interface ServerOptions {
   providers?: readonly ProviderDefinition[];
   /** An open, migrated database instead of the settings' own. The caller closes it. */
   database?: Database;
+  /** A test key that the database has to know: of a caller on this machine who was given none. */
+  localKey?: string | undefined;
   /** Whether jobs and upkeep run by themselves. A test with a clock of its own runs them by hand. */
   background?: boolean;
 }
@@ -61,6 +64,9 @@ export interface Server {
   twins: TwinHost | undefined;
   /** A test key made because the database was empty and no key was given. */
   madeKey: string | undefined;
+  /** Makes it ready for calls through `door`, without a port. */
+  open(): Promise<void>;
+  /** The same, and on its port. */
   listen(): Promise<{ url: string; port: number }>;
   /** Runs every due job and all upkeep once. */
   settle(): Promise<void>;
@@ -121,7 +127,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     report: (error: unknown, requestId: string | undefined) => log.error({ err: error, requestId }, "a surface failed"),
   };
   const http = createHttp({
-    door, clock, log, stop, corsOrigins: settings.CORS_ORIGINS,
+    door, clock, log, stop, corsOrigins: settings.CORS_ORIGINS, trustedHosts: ownHosts(settings),
     graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
     trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
@@ -130,21 +136,24 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     ready: () => readiness(db),
   });
 
-  const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY };
+  const keys = { test: settings.BOOTSTRAP_TEST_KEY, live: settings.BOOTSTRAP_LIVE_KEY, service: settings.BOOTSTRAP_SERVICE_KEY, local: options.localKey };
   const { madeKey } = await bootstrap(db, { keys, chargeAmountUnit: settings.CHARGE_AMOUNT_UNIT, now: clock.now() });
   await hub.start();
   const upkeep = background ? startUpkeep(platform) : undefined;
   if (background) jobs.start();
+  const open = async () => {
+    await connectTestProjects(platform);
+    await vault.check(db.sql); // another process may have sealed something first, under a key that is not ours
+  };
 
   return {
-    platform, door, http, twins, madeKey,
+    platform, door, http, twins, madeKey, open,
     listen: async () => {
       const listening = await http.listen(settings.PORT, settings.HOST).catch((error: NodeJS.ErrnoException) => {
         throw unusableAddress(settings, error) ?? error;
       });
       platform.publicUrl = settings.PUBLIC_URL?.replace(/\/+$/, "") ?? listening.url;
-      await connectTestProjects(platform);
-      await vault.check(db.sql); // another process may have sealed something first, under a key that is not ours
+      await open();
       return listening;
     },
     settle: async () => {
@@ -164,6 +173,14 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     },
   };
 }
+
+/** The names under which this server is reached, where the settings say so. */
+const ownHosts = ({ PUBLIC_URL, HOST }: Settings): string[] => [
+  ...(PUBLIC_URL ? [new URL(PUBLIC_URL).hostname] : []),
+  ...(EVERY_ADDRESS.includes(HOST) ? [] : [isIPv6(HOST) ? `[${HOST}]` : HOST]),
+];
+
+const EVERY_ADDRESS = ["0.0.0.0", "::"];
 
 /** Waits for `work`, but no longer than this: a provider that takes its time must not hold up a stop. */
 const within = (ms: number, work: Promise<unknown> | undefined): Promise<unknown> =>

@@ -5,3 +5,8 @@
 export class StartError extends Error {
   override readonly name = "StartError";
 }
+
+/** A command line that cannot be read: its message says what was expected. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

@@ -17,7 +17,7 @@ const rooms: Record<string, readonly string[]> = {
 };
 
 /** Inside src: files that only put things together may see everything; a surface sees the door and nothing behind it. */
-const composition = ["src/main.ts", "src/server.ts", "src/published.ts"];
+const composition = ["src/main.ts", "src/mcp-command.ts", "src/server.ts", "src/published.ts"];
 const doorFiles = ["src/door.ts"];
 
 interface Import {

@@ -9,6 +9,8 @@ export interface BootstrapKeys {
   test?: string | undefined;
   live?: string | undefined;
   service?: string | undefined;
+  /** A test key of this machine: the first one where no other is given, and added to a database that never knew it. */
+  local?: string | undefined;
 }
 
 export interface BootstrapResult {
@@ -23,8 +25,8 @@ const BOOTSTRAP_LOCK = 72_001;
 
 /**
  * Creates the first organization when there is none. Given keys are created with it; without them a test key is made.
- * On a database that has one already it only states the unit of charges where none was stated, and adds a service key that it
- * never knew: the operator's way in. One that was revoked stays so, and no other key is added.
+ * On a database that has one already it only states the unit of charges where none was stated, and adds a service key or a key
+ * of this machine that it never knew: the operator's ways in. One that was revoked stays so, and no other key is added.
  */
 export async function bootstrap(
   db: Database,
@@ -35,6 +37,7 @@ export async function bootstrap(
     const [existing] = await tx<{ id: string }[]>`select id from organizations order by id limit 1`;
     if (!existing) return createFirst(tx, options);
     if (options.keys.service) await addServiceKey(tx, { orgId: existing.id, key: options.keys.service, now: options.now });
+    if (options.keys.local) await addLocalKey(tx, { orgId: existing.id, key: options.keys.local, now: options.now });
     if (options.chargeAmountUnit) await stateUnit(tx, options.chargeAmountUnit);
     return { testProjects: [] };
   });
@@ -57,8 +60,8 @@ async function createFirst(
   const test = await createProject(tx, { orgId, environment: "test", settings: { merchant: sandboxMerchant, ...unit }, now });
   const live = await createProject(tx, { orgId, environment: "live", settings: { ...unit }, now });
 
-  const madeKey = keys.test || keys.live || keys.service ? undefined : newKey("test");
-  const testKey = keys.test ?? madeKey;
+  const madeKey = keys.test || keys.live || keys.service || keys.local ? undefined : newKey("test");
+  const testKey = keys.test ?? keys.local ?? madeKey;
   if (testKey) await addProjectKey(tx, { orgId, projectId: test, environment: "test", key: testKey, name: "First test key", now });
   if (keys.live) await addProjectKey(tx, { orgId, projectId: live, environment: "live", key: keys.live, name: "First live key", now });
   if (keys.service) await addServiceKey(tx, { orgId, key: keys.service, now });
@@ -81,3 +84,9 @@ const addProjectKey = (
 
 const addServiceKey = (tx: TransactionSql, row: { orgId: string; key: string; now: Date }) =>
   insertKey(tx, { ...row, projectId: null, environment: null, name: "Service key", scopes: ["*"] });
+
+async function addLocalKey(tx: TransactionSql, { orgId, key, now }: { orgId: string; key: string; now: Date }): Promise<void> {
+  const [project] = await tx<{ id: string }[]>`
+    select id from projects where org_id = ${orgId} and environment = 'test' and is_default order by id limit 1`;
+  if (project) await addProjectKey(tx, { orgId, projectId: project.id, environment: "test", key, name: "Key of this machine", now });
+}

@@ -158,15 +158,17 @@ async function prepareNative(
   };
 }
 
-/** Throws what `claim` throws; past the claim, whatever happens is in the row. */
+/** Throws what `claim` throws, and call_cancelled; past the claim, whatever happens is in the row. */
 export async function claimAndDispatch(platform: Platform, request: ExecuteRequest, prepared: Prepared): Promise<{ row: AnsweredRow; replayed?: boolean }> {
+  // The last moment: a claimed call is finished whoever waits for it, because its claim may have been seen.
+  if (request.signal?.aborted) throw new Failure("call_cancelled", {});
   const { orgId, projectId, settings } = request.principal;
   const verdict = await claim(platform, claimOf(request, prepared));
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
   const { id, key, reference, calledAt } = verdict;
   try {
     await dispatch(platform, { orgId, projectId, id, reference, calledAt, settings, idempotencyKey: key ?? reference, targets: prepared.targets });
-    if (prepared.plan.settles === "invoice") await waitForState(platform, { projectId, id });
+    if (prepared.plan.settles === "invoice") await waitForState(platform, { projectId, id }, request.signal);
     return { row: await findToolCall(platform, projectId, id) };
   } catch (error) {
     // Behind the claim nothing is a refusal any more: what went wrong here is picked up by whoever finds the lease over.
@@ -209,10 +211,13 @@ async function routeFor(platform: Platform, { projectId, userId, environment }: 
   return chooseRoute(need, { connected: new Map(connections.map((each) => [each.serverId, each.id])), degraded, known, environment });
 }
 
-/** Waits, within a bound, for a document the caller expects in the answer. */
-async function waitForState({ db, hub, clock, limits }: Platform, row: Pick<ToolCallRow, "projectId" | "id">): Promise<void> {
+/** Waits, within a bound and for as long as the caller does, for a document the caller expects in the answer. */
+async function waitForState(
+  { db, hub, clock, limits }: Platform, row: Pick<ToolCallRow, "projectId" | "id">, signal: AbortSignal | undefined,
+): Promise<void> {
   const stop = new AbortController();
-  const changes = hub.listen({ projectId: row.projectId, topic: "tool_call", subject: row.id }, stop.signal);
+  const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const changes = hub.listen({ projectId: row.projectId, topic: "tool_call", subject: row.id }, until);
   void clock.sleep(limits.settleWaitMs, stop.signal).then(() => stop.abort());
   try {
     do {

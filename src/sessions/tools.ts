@@ -1,5 +1,6 @@
 /** What a session can reach: its servers, and the tools its caller (or its agent) may call. */
 import type { z } from "zod";
+import type { ProviderDefinition } from "../../providers/provider.ts";
 import type { ServerConnection, ToolDefinition } from "../../schema/connections.ts";
 import type { Principal } from "../access/keys.ts";
 import type { ProjectSettings } from "../access/projects.ts";
@@ -29,16 +30,28 @@ export async function sessionConnections(
 }
 
 /**
- * The tools a session's callers are shown: the meta-tools, and the own tools of the servers it names.
+ * The tools a session's callers are shown: the meta-tools, and the own tools of the servers it names. Made once per set and unit, for
+ * every session that has them; callers do not change them.
  *
  * settings  of the project: in which unit charge amounts are written, and which meta-tools are shown
  */
 export function sessionTools(
-  { providers }: Pick<Platform, "providers">, servers: readonly string[], { chargeAmountUnit, toolSet }: Pick<ProjectSettings, "chargeAmountUnit" | "toolSet">,
+  { providers }: Pick<Platform, "providers">, servers: readonly string[], { chargeAmountUnit = "minor", toolSet = "core9" }: Pick<ProjectSettings, "chargeAmountUnit" | "toolSet">,
 ): ToolDefinition[] {
-  const meta = toolDefinitions(chargeAmountUnit, toolSet).map((tool) => ({ ...tool, server: "codespar" }));
-  const native = providers.filter((provider) => servers.includes(provider.id)).flatMap((provider) =>
-    (provider.native?.tools ?? []).map(({ name, description, input }) =>
-      ({ name: modelName(provider.id, name), description, input_schema: inputSchemaOf(input), server: provider.id })));
-  return [...meta, ...native];
+  const named = providers.filter((provider) => provider.native && servers.includes(provider.id));
+  const made = listed.get(providers) ?? new Map<string, ToolDefinition[]>();
+  listed.set(providers, made);
+  const key = [chargeAmountUnit, toolSet, ...named.map((provider) => provider.id)].join(" ");
+  const tools = made.get(key) ?? [...toolDefinitions(chargeAmountUnit, toolSet).map((tool) => ({ ...tool, server: "codespar" })), ...named.flatMap(nativeTools)];
+  if (made.size < SETS_KEPT_MAX) made.set(key, tools);
+  return tools;
 }
+
+/** By the providers there are: a test may bring its own. */
+const listed = new WeakMap<readonly ProviderDefinition[], Map<string, ToolDefinition[]>>();
+
+/** Callers choose the sets, so what is kept of them is bounded; projects use a handful. */
+const SETS_KEPT_MAX = 500;
+
+const nativeTools = ({ id, native }: ProviderDefinition): ToolDefinition[] =>
+  (native?.tools ?? []).map(({ name, description, input }) => ({ name: modelName(id, name), description, input_schema: inputSchemaOf(input), server: id }));

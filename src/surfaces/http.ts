@@ -51,7 +51,7 @@ export interface HttpOptions {
   log: Log;
   /** Origins whose pages may call us, as browsers spell them: `https://app.example.com`. None unless told. */
   corsOrigins?: readonly string[];
-  /** Host names under which an MCP client in a browser may reach us, beside localhost. */
+  /** Host names under which MCP clients reach us, beside localhost. Any other is refused: a page may have tricked a browser's DNS. */
   trustedHosts?: readonly string[];
   /** Between two comments on an idle stream. */
   heartbeatMs?: number;
@@ -197,9 +197,9 @@ interface Stop extends StopControllers {
 }
 
 function createRouter({ door, graphql, trpc, notifications, identities, connectPage, ready, clock, log, ...options }: HttpOptions, stop: Stop) {
-  const { trustedHosts, heartbeatMs } = options;
+  const { trustedHosts, heartbeatMs, corsOrigins = [] } = options;
   const rest = createRest({ door, clock, stopWatches: stop.watches.signal, stopSends: stop.sends.signal, heartbeatMs });
-  const mcp = createMcp({ door, log, trustedHosts });
+  const mcp = createMcp({ door, log, clock, trustedHosts, trustedOrigins: corsOrigins.map(hostOf) });
   const openApi = openApiDocument();
   const document = JSON.stringify(openApi);
   const docs = docsPage(openApi);
@@ -295,6 +295,8 @@ GET  /health /ready  is it up, can it serve
 Send Authorization: Bearer csk_test_… (or csk_live_…).
 `;
 
+const hostOf = (origin: string): string => (URL.canParse(origin) ? new URL(origin).hostname : origin);
+
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /** The path's segments, still percent-encoded. Duplicate slashes count once: released clients join URLs that way. */
@@ -348,7 +350,7 @@ function corsHeaders(origin: string | null | undefined, allowed: readonly string
   return {
     vary: "origin",
     "access-control-allow-origin": origin,
-    "access-control-expose-headers": "x-request-id, retry-after, idempotent-replayed, ratelimit-limit, ratelimit-remaining, ratelimit-reset",
+    "access-control-expose-headers": "x-request-id, retry-after, idempotent-replayed, mcp-session-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset",
   };
 }
 

@@ -2,30 +2,32 @@
  * MCP over Streamable HTTP, in both protocol eras and without state: each request is served by itself, in the session
  * its URL names. Tools are the session's own, and every call goes through the door.
  */
+import { randomUUID } from "node:crypto";
 import {
   createMcpHandler,
   hostHeaderValidationResponse,
   localhostAllowedHostnames,
   originValidationResponse,
-  ProtocolError,
-  ProtocolErrorCode,
-  Server,
-  type CallToolResult,
-  type ListToolsResult,
 } from "@modelcontextprotocol/server";
-import { asFailure, Failure, failureBody } from "../../../schema/failures.ts";
-import type { CallerContext, Door } from "../../door.ts";
+import type { Clock } from "../../../schema/clock.ts";
+import { Failure } from "../../../schema/failures.ts";
+import { isObject } from "../../../schema/meta-tools/meta-tool.ts";
+import type { Door } from "../../door.ts";
 import { parseJson } from "../rest/body.ts";
-import { CONTRACT_VERSION } from "../rest/openapi.ts";
 import { callerOf, type Inbound, type Log } from "../rest/request.ts";
-import { anySession, namedSession, type McpSession } from "./sessions.ts";
-import { toMcpFailure, toMcpResult, toMcpTool } from "./tools.ts";
+import { createCancellation } from "./cancellation.ts";
+import { doorTools } from "./door-tools.ts";
+import { toolServer, type ToolSource } from "./protocol.ts";
+import { anySession, namedSession } from "./sessions.ts";
 
 export interface McpOptions {
   door: Door;
   log: Log;
-  /** Host names under which browsers may reach us, beside localhost. */
+  clock: Clock;
+  /** Host names under which clients reach us, beside localhost. */
   trustedHosts?: readonly string[] | undefined;
+  /** Host names of pages that may call us, beside those. */
+  trustedOrigins?: readonly string[] | undefined;
 }
 
 export interface Mcp {
@@ -40,77 +42,39 @@ export interface Mcp {
   close(): Promise<void>;
 }
 
-/** What one request brings to the handlers. */
-interface Call {
-  door: Door;
-  log: Log;
-  caller: CallerContext;
-  session: McpSession;
-}
-
-export function createMcp({ door, log, trustedHosts = [] }: McpOptions): Mcp {
+export function createMcp({ door, log, clock, trustedHosts = [], trustedOrigins = [] }: McpOptions): Mcp {
   const hosts = [...localhostAllowedHostnames(), ...trustedHosts];
-  const handler = createMcpHandler(({ authInfo }) => serve(authInfo?.extra?.["call"] as Call), {
+  const origins = [...hosts, ...trustedOrigins];
+  const cancellation = createCancellation();
+  const handler = createMcpHandler(({ authInfo }) => toolServer(authInfo?.extra?.["tools"] as ToolSource), {
     onerror: (error) => log.debug({ err: error }, "an MCP request was refused"),
   });
   return {
     handle: async (inbound, sessionId) => {
       const { request } = inbound;
-      const refusal = hostHeaderValidationResponse(request, hosts) ?? originValidationResponse(request, hosts);
+      const refusal = hostHeaderValidationResponse(request, hosts) ?? originValidationResponse(request, origins);
       if (refusal) return refusal;
       const caller = callerOf(request, "mcp");
-      if (!caller.credential) throw new Failure("unauthorized", { problem: "MCP needs a key." });
+      const { credential } = caller;
+      if (!credential) throw new Failure("unauthorized", { problem: "MCP needs a key." });
       const session = sessionId === undefined ? anySession(door, caller) : namedSession(door, caller, sessionId);
+      const client = { credential, name: request.headers.get(CLIENT_HEADER) ?? undefined };
+      const tools = cancellation.cancellable(doorTools({ door, log, clock, caller, session }), client);
       const parsedBody = parseJson(inbound.body);
-      if (opensConnection(parsedBody)) await session.check();
-      const call: Call = { door, log, caller, session };
-      const authInfo = { token: caller.credential, clientId: "", scopes: [], extra: { call } };
-      return handler.fetch(request, { authInfo, parsedBody });
+      const { method, params } = messageOf(parsedBody);
+      // The first message of a client, in either era. A bad key or session is told here, by the status it has in REST.
+      if (method === "initialize" || method === "server/discover") await session.check();
+      if (method === "notifications/cancelled") cancellation.cancel(client, params?.requestId);
+      const response = await handler.fetch(request, { parsedBody, authInfo: { token: credential, clientId: "", scopes: [], extra: { tools } } });
+      if (method === "initialize") response.headers.set(CLIENT_HEADER, randomUUID());
+      return response;
     },
     close: () => handler.close(),
   };
 }
 
-/** The first message of a client, in either era. A bad key or session is told here, by the status it has in REST. */
-const opensConnection = (message: unknown): boolean =>
-  typeof message === "object" && message !== null && "method" in message &&
-  (message.method === "initialize" || message.method === "server/discover");
+/** Names the client to us, and no state of ours: any name is taken, at any process. */
+const CLIENT_HEADER = "mcp-session-id";
 
-const INSTRUCTIONS = "Tools that move money answer at once with a tool_call_id; settlement follows by itself. " +
-  "An error names the argument at fault and whether a repeat is safe: never repeat a call whose outcome is unknown.";
-
-function serve(call: Call): Server {
-  const server = new Server(
-    { name: "codespar-server", version: CONTRACT_VERSION },
-    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
-  );
-  server.setRequestHandler("tools/list", () => listTools(call));
-  server.setRequestHandler("tools/call", ({ params: { name, arguments: input = {} } }, { mcpReq }) =>
-    callTool(call, { tool: name, input, signal: mcpReq.signal }));
-  return server;
-}
-
-async function listTools({ door, caller, session }: Call): Promise<ListToolsResult> {
-  try {
-    const { tools } = await session.run((session_id) => door.call("sessions.connections", { session_id }, caller));
-    return { tools: tools.map(toMcpTool) };
-  } catch (error) {
-    const failure = asFailure(error);
-    throw new ProtocolError(ProtocolErrorCode.InternalError, failure.message, failureBody(failure, caller.requestId));
-  }
-}
-
-async function callTool(
-  { door, log, caller, session }: Call,
-  { tool, input, signal }: { tool: string; input: Record<string, unknown>; signal: AbortSignal },
-): Promise<CallToolResult> {
-  const context = { ...caller, signal };
-  const execute = (session_id: string) => door.call("tools.execute", { session_id, tool, input }, context);
-  try {
-    return toMcpResult(await session.run(execute));
-  } catch (error) {
-    const failure = asFailure(error);
-    if (failure !== error) log.error({ err: error, request_id: caller.requestId }, "a surface failed");
-    return toMcpFailure(failure, caller.requestId);
-  }
-}
+/** What is read of a message here, whatever was sent: the library refuses what is none. */
+const messageOf = (body: unknown): { method?: unknown; params?: { requestId?: unknown } } => (isObject(body) ? body : {});

@@ -81,6 +81,19 @@ test("a second start on the same database creates nothing and shows no key", asy
   expect(await app.platform.db.sql`select count(*)::int as keys from api_keys`).toEqual(before);
 });
 
+test("a key of this machine opens the default test project of a database that has others, and once revoked it stays so", async () => {
+  const { bootstrap } = await import("../../../src/access/bootstrap.ts");
+  const local = newKey("test");
+  const start = () => bootstrap(app.platform.db, { keys: { local }, now: app.clock.now() });
+  expect(await start()).toEqual({ testProjects: [] });
+  const { project } = await app.call("keys.whoami", {});
+  const { key } = await app.call("keys.whoami", {}, { credential: local });
+  expect(await app.call("keys.whoami", {}, { credential: local })).toMatchObject({ project, key: { environment: "test" } });
+  await app.call("keys.revoke", { key_id: key.id });
+  await start();
+  await expect(app.call("keys.whoami", {}, { credential: local })).rejects.toMatchObject({ code: "unauthorized" });
+});
+
 test("a later start states the unit of charges where none was stated, and never changes one", async () => {
   const { bootstrap } = await import("../../../src/access/bootstrap.ts");
   const unitOf = async (credential: string) => {

@@ -3,9 +3,11 @@ import { request as httpRequest } from "node:http";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
-import { systemClock } from "../../../schema/clock.ts";
+import { systemClock, type Clock } from "../../../schema/clock.ts";
 import { Failure } from "../../../schema/failures.ts";
 import { createHttp } from "../../../src/surfaces/http.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { eras } from "../../support/mcp-eras.ts";
 import { scriptedDoor, type Script, type ScriptedDoor } from "../../support/scripted-door.ts";
 
 const CHARGE_SCHEMA = { type: "object", properties: { amount: { type: "integer" } }, required: ["amount"] };
@@ -49,7 +51,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function serve(operations: Script["operations"], options: { trustedHosts?: string[] } = {}) {
+async function serve(operations: Script["operations"], options: { trustedHosts?: string[]; corsOrigins?: string[]; clock?: Clock } = {}) {
   const door = scriptedDoor({ operations: operations! });
   const http = createHttp({
     door,
@@ -67,11 +69,6 @@ async function serve(operations: Script["operations"], options: { trustedHosts?:
   closers.push(() => http.drain(1_000));
   return { door, http, port, url: `http://127.0.0.1:${port}` };
 }
-
-const eras = [
-  ["2025", {}],
-  ["2026", { versionNegotiation: { mode: "auto" } }],
-] as const;
 
 async function connect(url: string, options: (typeof eras)[number][1]): Promise<Client> {
   const client = new Client({ name: "test", version: "1.0.0" }, options);
@@ -128,6 +125,59 @@ describe.each(eras)("in the era of %s", (era, options) => {
       content: [{ type: "text", text: "Tool not registered: codespar_nothing." }],
       structuredContent: { code: "tool_not_registered" },
     });
+  });
+
+  test("a meta-tool says what its answers look like, and every answer passes, a mock's too", async () => {
+    const mock = { amount: "many" };
+    const { url } = await serve({
+      ...answers,
+      "tools.execute": ({ tool, input }: { tool: string; input: { mock?: boolean } }) =>
+        envelope(tool, { data: input.mock ? mock : { id: "pay_1", status: "pending", amount: 15000 } }),
+    });
+    const client = await connect(`${url}/v1/sessions/ses_1/mcp`, options);
+    const { tools } = await client.listTools(); // from now on the client holds every answer against the schema
+    const [charge, , , native] = tools.map(({ outputSchema }) => outputSchema);
+    expect(charge).toMatchObject({
+      type: "object", required: ["success", "data", "error", "tool_call_id"],
+      properties: { success: { type: "boolean" }, data: { anyOf: [{ properties: { pix_copy_paste: { type: "string" } } }, {}] } },
+    });
+    expect(native).toBeUndefined();
+    for (const [input, data] of [[{}, { amount: 15000 }], [{ mock: true }, mock]])
+      expect((await client.callTool({ name: "codespar_charge", arguments: input! })).structuredContent).toMatchObject({ data });
+  });
+
+  test("a client that asks for progress is told at once, and every three seconds until the answer", async () => {
+    const clock = new FakeClock();
+    let finish = (_result: object) => {};
+    const { url } = await serve({ ...answers, "tools.execute": () => new Promise((resolve) => (finish = resolve)) }, { clock });
+    const client = await connect(`${url}/v1/sessions/ses_1/mcp`, options);
+    const told: unknown[] = [];
+    const result = client.callTool({ name: "codespar_invoice", arguments: {} }, { onprogress: ({ progress, message }) => told.push([progress, message]) });
+    await expect.poll(() => told).toEqual([[0, "codespar_invoice has begun."]]);
+    await clock.advance(3_000);
+    await expect.poll(() => told).toHaveLength(2);
+    await clock.advance(3_000);
+    await expect.poll(() => told).toHaveLength(3);
+    finish(envelope("codespar_invoice", { data: { id: "nf_1" } }));
+    expect((await result).structuredContent).toMatchObject({ data: { id: "nf_1" } });
+    await clock.advance(30_000);
+    expect(told.slice(1)).toEqual([[3, "codespar_invoice is under way for 3 s."], [6, "codespar_invoice is under way for 6 s."]]);
+  });
+
+  test("a cancelled call ends, and no other client's call that has the same number", async () => {
+    const { url, door } = await serve({ ...answers, "tools.execute": () => new Promise(() => {}) });
+    const [one, two] = [await connect(`${url}/v1/sessions/ses_1/mcp`, options), await connect(`${url}/v1/sessions/ses_1/mcp`, options)];
+    const cancelling = new AbortController();
+    const cancelled = one.callTool({ name: "codespar_charge", arguments: { amount: 1 } }, { signal: cancelling.signal });
+    two.callTool({ name: "codespar_charge", arguments: { amount: 2 } }).catch(() => {});
+    cancelled.catch(() => {});
+    await expect.poll(() => named(door, "tools.execute")).toHaveLength(2);
+    cancelling.abort();
+    await expect(cancelled).rejects.toThrow();
+    const signalOf = (amount: number) => named(door, "tools.execute").find(({ input }) => (input as { input: { amount: number } }).input.amount === amount)!.context.signal!;
+    await expect.poll(() => signalOf(1).aborted).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(signalOf(2).aborted).toBe(false);
   });
 
   test("a call that the door refuses is an error with the flat body", async () => {
@@ -251,6 +301,12 @@ describe("at the HTTP level", () => {
     expect(door.calls).toEqual([]);
     expect((await post(port, { host: "pay.example.com", origin: "https://pay.example.com" })).status).toBe(200);
     expect((await post(port, { host: `localhost:${port}`, origin: "http://localhost:3000" })).status).toBe(200);
+  });
+
+  test("a page of an origin that may call us by CORS may speak MCP, too", async () => {
+    const { port } = await serve(answers, { corsOrigins: ["https://shop.example.com"] });
+    expect((await post(port, { origin: "https://shop.example.com" })).status).toBe(200);
+    expect((await post(port, { host: "shop.example.com" })).status).toBe(403);
   });
 
   test("what is not JSON, and a body over the limit, are refused flat", async () => {
