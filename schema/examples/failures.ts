@@ -81,6 +81,7 @@ export const failureExamples: { readonly [Code in FailureCode]?: FailureAt<Code>
   run_limit_reached: { limit: "24 tool calls" },
   model_failed: { reason: "overloaded" },
   run_cancelled: {},
+  call_cancelled: {},
 
   // Inbound notifications
   notification_rejected: { problem: "its signature is not of this connection's secret" },
