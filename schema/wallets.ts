@@ -66,11 +66,11 @@ export const transferWallet = operation({
     from_currency: CurrencyCode,
     to_currency: CurrencyCode,
     amount_minor: z.int().min(1),
-    execute: z.boolean().default(false),
+    execute: z.boolean().default(false).describe("Asks for more than the plan: `executed` says whether it was done."),
     agent_id: z.string().max(128).optional(),
     purpose: z.string().max(200).optional(),
   }),
   output: WalletTransfer,
-  errors: ["rail_unavailable"],
+  errors: [],
   examples: [{ input: { consumer_id: userId, from_currency: "BRL", to_currency: "USDC", amount_minor: 10000 }, output: transfer }],
 });

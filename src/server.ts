@@ -131,7 +131,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     graphql: createGraphql({ ...surface, development: settings.NODE_ENV !== "production" }),
     trpc: createTrpc(surface),
     notifications: (request, params) => receiveNotification(platform, request, params),
-    identities: { issuer: issuerDid(platform), document: (did) => didDocument(platform, did) },
+    identities: { issuer: () => issuerDid(platform), document: (did) => didDocument(platform, did) },
     connectPage: (request, token) => answerConnectPage(platform, request, token),
     ready: () => readiness(db),
   });

@@ -43,7 +43,7 @@ export interface HttpOptions {
   /** The inbound webhook of a connection; the body is as it came. */
   notifications(request: Request, params: { serverId: string; connectionId: string }): Promise<Response>;
   /** This server's own DID, and the documents of it and its agents; undefined for any other. */
-  identities: { issuer: string; document(did: string): Promise<object | undefined> };
+  identities: { issuer(): string; document(did: string): Promise<object | undefined> };
   /** The page behind a connect link. */
   connectPage(request: Request, token: string): Promise<Response>;
   ready(): Promise<{ ok: boolean; checks: Record<string, unknown> }>;
@@ -223,8 +223,8 @@ function createRouter({ door, graphql, trpc, notifications, identities, connectP
     if (isAt(path, "docs")) return only(request, ["GET", "HEAD"], () => docs(request));
     if (isAt(path, "meta-tools.json") || isAt(path, "v1", "meta-tools.json")) return only(request, ["GET", "HEAD"], () => metaTools(request));
     if (first === "connect" && behind.length === 1) return only(request, ["GET", "HEAD", "POST"], () => connectPage(request, decodeSegment(behind[0]!)));
-    if (isAt(path, ".well-known", "did.json")) return identity(request, identities.issuer);
-    if (path.length === 3 && path[2] === "did.json") return identity(request, [identities.issuer, path[0], path[1]].join(":"));
+    if (isAt(path, ".well-known", "did.json")) return identity(request, identities.issuer());
+    if (path.length === 3 && path[2] === "did.json") return identity(request, [identities.issuer(), path[0], path[1]].join(":"));
     if (first !== "v1") throw new Failure("route_not_found", { method: request.method, path: `/${path.join("/")}` });
     return versioned(inbound, behind);
   }

@@ -1,5 +1,4 @@
 /** A consumer's wallet as its readers see it: what mandates allow, and what funds there are. */
-import { Failure } from "../../schema/failures.ts";
 import type { Domain } from "../../schema/operation.ts";
 import type { getWallet as getOperation, transferWallet as transferOperation } from "../../schema/wallets.ts";
 import type { Principal } from "../access/keys.ts";
@@ -44,21 +43,18 @@ const toSlot = ({ currency, rails, authorized, spent, balance, held, sources, ma
 });
 
 /**
- * The plan of a move. Within a currency there is nothing to move, a slot being all there is of one; across currencies somebody
- * has to trade, and no provider that this server speaks to does that for a wallet yet.
- *
- * throws  rail_unavailable when it is to be executed all the same
+ * The plan of a move, and how far it came. Within a currency there is nothing to move, a slot being all there is of one; across
+ * currencies somebody has to trade, and no provider that this server speaks to does that for a wallet yet: nothing is executed.
  */
 export async function transferWallet(
-  platform: Platform, principal: Principal, { consumer_id, from_currency, to_currency, amount_minor, execute }: Domain<(typeof transferOperation)["input"]>,
+  platform: Platform, principal: Principal, { consumer_id, from_currency, to_currency, amount_minor }: Domain<(typeof transferOperation)["input"]>,
 ): Promise<Domain<(typeof transferOperation)["output"]>> {
   const { currencies } = await getWallet(platform, principal, consumer_id);
   const slot = (currency: string) => currencies.find((each) => each.currency === currency);
   const converts = from_currency !== to_currency;
-  const note = converts ? "Nobody who is connected trades these currencies, so this cannot be executed." : "Both sides are the same slot: there is nothing to move.";
-  if (execute) throw new Failure("rail_unavailable", { rail: `${from_currency} to ${to_currency}`, reason: note.replace(/\.$/, "") });
   return {
-    consumer_id, route: converts ? "ramp" : "same_slot", converts, engine: null, executable: false, note, executed: false, money_moved: false,
+    consumer_id, route: converts ? "ramp" : "same_slot", converts, engine: null, executable: false, executed: false, money_moved: false,
+    note: converts ? "Nobody who is connected trades these currencies, so this cannot be executed." : "Both sides are the same slot: there is nothing to move.",
     from: {
       currency: from_currency, rail: slot(from_currency)?.rail ?? null, amount_minor: BigInt(amount_minor),
       cap_available_minor: slot(from_currency)?.available_minor ?? 0n,

@@ -332,6 +332,25 @@ const metaToolsAnswer = json("They may be kept for five minutes.", {
 const notOffered = (operationId: string, summary: string, parameters: Json[]): Json =>
   ({ operationId, summary, tags: ["server"], parameters, responses: { 401: failed("unauthorized"), 405: json("A JSON-RPC error.", { jsonrpc: "2.0", error: { code: -32000, message: "Method not allowed." }, id: null }) } });
 
+const didDocument = (operationId: string, summary: string): Json => plain(operationId, summary, {
+  200: {
+    description: "A DID document.", headers,
+    content: {
+      "application/did+json": {
+        schema: { type: "object" },
+        example: {
+          id: "did:web:pay.example.com",
+          verificationMethod: [{
+            id: "did:web:pay.example.com#test-1", type: "JsonWebKey2020", controller: "did:web:pay.example.com",
+            publicKeyJwk: { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+          }],
+        },
+      },
+    },
+  },
+  404: failed("did_not_found"),
+});
+
 /** What the host answers beside the operations. */
 const hostPaths: Record<string, Json> = {
   "/health": { get: plain("server.health", "Whether the process is up.", { 200: json("It is.", { status: "ok" }) }) },
@@ -346,6 +365,12 @@ const hostPaths: Record<string, Json> = {
   "/v1/openapi.json": { get: plain("server.openapiV1", "This document.", { 200: json("OpenAPI 3.1.", { openapi: "3.1.0", info: { title: "codespar-server", version: CONTRACT_VERSION }, paths: {} }) }) },
   "/meta-tools.json": { get: plain("server.metaTools", "The meta-tools, for whoever wants to read them.", { 200: metaToolsAnswer }) },
   "/v1/meta-tools.json": { get: plain("server.metaToolsV1", "The same.", { 200: metaToolsAnswer }) },
+  "/v1/agents/{did}/did.json": { parameters: [pathParameter("did", "did:web:pay.example.com")], get: didDocument("server.didOf", "The public keys of this server or one of its agents.") },
+  "/.well-known/did.json": { get: didDocument("server.did", "The public keys of this server, where did:web looks for them.") },
+  "/{project_id}/{agent_id}/did.json": {
+    parameters: [pathParameter("project_id", projectId), pathParameter("agent_id", "shopper")],
+    get: didDocument("server.didOfAgent", "The public keys of an agent, where did:web looks for them."),
+  },
   "/connect/{link_token}": {
     parameters: [pathParameter("link_token", "lnk_example")],
     get: plain("connections.page", "The page on which a user connects a server.", { 200: webPage("The form."), 410: webPage("The link was used, or is over.") }),

@@ -179,6 +179,10 @@ export const mandateCases: Cases = {
       },
       answer: { route: "ramp", converts: true, executable: false, executed: false, from: { currency: "BRL", rail: "pix", amount_minor: 100, cap_available_minor: 50_000 }, to: { currency: "USDC", rail: null } },
     },
-    refused("executes none that nobody trades", () => ({ input: { consumer_id: "maria", from_currency: "BRL", to_currency: "USDC", amount_minor: 100, execute: true } }), "rail_unavailable", { http: 422 }),
+    {
+      title: "executes none that nobody trades, and says so",
+      call: () => ({ input: { consumer_id: "maria", from_currency: "BRL", to_currency: "USDC", amount_minor: 100, execute: true } }),
+      answer: { executable: false, executed: false, money_moved: false, note: expect.stringContaining("cannot be executed") },
+    },
   ],
 };

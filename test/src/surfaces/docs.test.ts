@@ -151,7 +151,7 @@ describe("at /docs", () => {
   const http = createHttp({
     door: scriptedDoor({}), clock: systemClock, log: pino({ level: "silent" }),
     graphql: { handle: () => {}, fetch: () => new Response() }, trpc: { fetch: () => new Response() },
-    notifications: async () => new Response(), identities: { issuer: "did:web:localhost", document: async () => undefined },
+    notifications: async () => new Response(), identities: { issuer: () => "did:web:localhost", document: async () => undefined },
     connectPage: async () => new Response(), ready: async () => ({ ok: true, checks: {} }),
   });
   const ask = (path: string, method = "GET") => http.fetch(new Request(`http://localhost${path}`, { method }));

@@ -27,7 +27,7 @@ function host(script: Script = {}, options: Partial<HttpOptions> = {}) {
     graphql: { handle: () => {}, fetch: () => new Response("graphql") },
     trpc: { fetch: async (request) => new Response(`trpc ${request.method} ${new URL(request.url).pathname} ${await request.text()}`) },
     notifications: async () => new Response(null, { status: 204 }),
-    identities: { issuer: "did:web:localhost", document: async () => undefined },
+    identities: { issuer: () => "did:web:localhost", document: async () => undefined },
     connectPage: async (request, token) => new Response(`page ${request.method} ${token} ${await request.text()}`),
     ready: async () => ({ ok: true, checks: { database: "ok" } }),
     clock: systemClock,

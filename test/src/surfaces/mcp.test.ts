@@ -58,7 +58,7 @@ async function serve(operations: Script["operations"], options: { trustedHosts?:
     graphql: { handle: () => {}, fetch: () => new Response() },
     trpc: { fetch: () => new Response() },
     notifications: async () => new Response(),
-    identities: { issuer: "did:web:localhost", document: async () => undefined },
+    identities: { issuer: () => "did:web:localhost", document: async () => undefined },
     connectPage: async () => new Response(),
     ready: async () => ({ ok: true, checks: {} }),
     clock: systemClock,

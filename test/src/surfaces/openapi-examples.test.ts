@@ -58,7 +58,7 @@ function start(script: Script) {
   const nothing = async () => new Response();
   const http = createHttp({
     door, clock, log: pino({ level: "silent" }), graphql: { handle: () => {}, fetch: nothing }, trpc: { fetch: nothing },
-    notifications: nothing, identities: { issuer: "did:web:localhost", document: async () => undefined },
+    notifications: nothing, identities: { issuer: () => "did:web:localhost", document: async () => undefined },
     connectPage: nothing, ready: async () => ({ ok: true, checks: {} }),
   });
   return { door, clock, http };

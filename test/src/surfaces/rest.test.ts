@@ -31,7 +31,7 @@ function start(script: Script, options: Partial<HttpOptions> = {}) {
     graphql: { handle: () => {}, fetch: () => new Response() },
     trpc: { fetch: () => new Response() },
     notifications: async () => new Response(),
-    identities: { issuer: "did:web:localhost", document: async () => undefined },
+    identities: { issuer: () => "did:web:localhost", document: async () => undefined },
     connectPage: async () => new Response(),
     ready: async () => ({ ok: true, checks: {} }),
     clock,

@@ -144,7 +144,7 @@ function answerProblems({ operation: { responses } }: Place, status: number, med
   if (!described.content) return text === "" ? [] : [`a body is not described: ${text.slice(0, 300)}`];
   const schema = described.content[mediaType]?.schema;
   if (!schema) return [`the media type ${mediaType || "none"} is not described`];
-  return problemsOf(schema, mediaType === "application/json" ? JSON.parse(text) : text);
+  return problemsOf(schema, mediaType?.endsWith("json") ? JSON.parse(text) : text);
 }
 
 export function contractFetch(): ContractFetch {

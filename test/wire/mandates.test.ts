@@ -2,13 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { cli, CliExit } from "./support/cli.ts";
 import { pythonDate } from "./support/python-sdk.ts";
-import { startWireFor } from "./support/start.ts";
+import { startWire } from "./support/start.ts";
 
-/** `describe` when it has landed. */
-const suite = describe.skip;
-const wire = await startWireFor(suite);
+const wire = await startWire();
 
-suite("mandates and the wallet", () => {
+describe("mandates and the wallet", () => {
   const command = () => cli(wire.client);
   const lastRequest = () => wire.exchanges.at(-1)!;
   const payee = "fornecedor@example.com";

@@ -1,14 +1,12 @@
 /** Row 9 of the published endpoints, the raw passthrough: what both SDKs send to `proxy_execute`, and what they read of its answer. */
 import { describe, expect, test } from "vitest";
 import { pythonSdk } from "./support/python-sdk.ts";
-import { startWireFor } from "./support/start.ts";
+import { startWire } from "./support/start.ts";
 import { typescriptSdk } from "./support/typescript-sdk.ts";
 
-/** `describe` when it has landed. */
-const suite = describe.skip;
-const wire = await startWireFor(suite);
+const wire = await startWire();
 
-suite("proxy_execute", () => {
+describe("proxy_execute", () => {
   const typescript = (mocks?: Record<string, unknown>) => typescriptSdk(wire.client).create("maria", {
     servers: ["mercado-pago"], ...(mocks && { mocks }),
   });
