@@ -20,7 +20,7 @@ export const cryptoPay = metaTool({
     description: z.string().max(500).optional(),
   },
   caller: { ...callerArguments, ...mandateArguments, rail: z.string().max(40).optional(), method: z.string().max(40).optional() },
-  aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"], ["mandateId", "mandate_id"]],
+  aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"], ["mandate_id", "mandateId"]],
   reshape: ({ counterparty: _moved, ...args }) =>
     typeof args["amount"] === "number" ? { ...args, amount: String(args["amount"]) } : args,
   output: z.object({

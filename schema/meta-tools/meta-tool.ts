@@ -42,9 +42,9 @@ export const callerArguments = {
   metadata: z.record(z.string(), z.unknown()).optional().describe("Kept on the tool call."),
 };
 
-/** Arguments of a payment made for a consumer. Models never see them either: permission is not theirs to choose. */
+/** Arguments of a payment made for a consumer, as released definitions spell them. */
 export const mandateArguments = {
-  mandate_id: z.string().max(64).optional().describe("The mandate this payment is made under; it is counted against its caps."),
+  mandateId: z.string().max(64).optional().describe("The mandate this payment is made under; it is counted against its caps."),
   agent_id: z.string().max(128).optional().describe("Who spends; the mandate must be for this agent."),
 };
 

@@ -27,7 +27,7 @@ import { localActs, localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { recordFinished, storedError } from "./record.ts";
-import { canonicalName, resolveTool, type ResolvedTool } from "./resolve.ts";
+import { canonicalName, mockedName, OURS, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
 export interface ExecuteRequest {
@@ -68,20 +68,20 @@ function requireStorable(input: JsonObject): void {
 }
 
 async function run(platform: Platform, request: ExecuteRequest, session: SessionRow): Promise<{ row: AnsweredRow; replayed?: boolean }> {
-  const name = canonicalName(request.tool);
-  const mocked = await mockedAnswer(platform, session, name);
+  const written = canonicalName(request.tool);
+  const mocked = await mockedAnswer(platform, session, mockedName(written));
   if (mocked) return { row: await writeFinished(platform, request, { server: MOCKED, output: mocked, input: request.input }) };
-  const resolved = resolveTool(platform, name);
+  const resolved = resolveTool(platform, written);
   if (resolved.kind === "native") return claimAndDispatch(platform, request, await prepareNative(platform, request, session, resolved));
 
-  const { tool } = resolved;
-  const { canonical, parsed } = prepareArguments(tool, request.input, projectOf(request));
+  const { tool, provider, name } = resolved;
+  const { canonical, parsed } = prepareArguments(tool, { ...(provider && { provider }), ...request.input }, projectOf(request));
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
   if (local) return { row: await writeFinished(platform, request, { server: OURS, output: await local(platform, request.principal, session), input: canonical }) };
   const act = localActs[tool.name as MetaToolName]?.(parsed as never);
   if (act) return actLocally(platform, request, { name, canonical, fingerprint: meaning(name, plainJson(parsed) as JsonObject) }, act);
 
-  const plan = planners[tool.name as MetaToolName]!(parsed as never);
+  const plan = withinSession(planners[tool.name as MetaToolName]!(parsed as never), request, session);
   const { ranked, routing, failoverTrail } = await routeFor(platform, session, plan.need);
   const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
   // By what was understood, not by what was written: a default that is spelled out means the same.
@@ -89,8 +89,11 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   return claimAndDispatch(platform, request, { name, serverId: OURS, canonical, fingerprint, plan, targets, routing, failoverTrail });
 }
 
-/** The server of what we do ourselves. */
-const OURS = "codespar";
+/** Whatever mandate a model names, it has to be of the session's user. */
+function withinSession(plan: Plan, { origin }: ExecuteRequest, { userId }: SessionRow): Plan {
+  if (origin === "direct" || !plan.mandate) return plan;
+  return { ...plan, mandate: { ...plan.mandate, consumerId: userId } };
+}
 
 /** An effect of ours: claimed, made and answered in one transaction, so that a repeat finds all of it or nothing. */
 async function actLocally(

@@ -1,9 +1,8 @@
 /** Tools that reach no provider: what is connected, what exists, and what became of an earlier payment. */
-import { rails } from "../../providers/rails.ts";
 import { startConnection } from "../../schema/connections.ts";
 import { Failure } from "../../schema/failures.ts";
-import type { DiscoverRequest, DiscoverResult } from "../../schema/meta-tools/discover.ts";
-import { metaToolList, type MetaToolName } from "../../schema/meta-tools/index.ts";
+import type { DiscoverRequest } from "../../schema/meta-tools/discover.ts";
+import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { ManageConnectionsRequest, ManageConnectionsResult } from "../../schema/meta-tools/manage-connections.ts";
 import type { LedgerRequest } from "../../schema/meta-tools/ledger.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
@@ -15,6 +14,7 @@ import { catalogEntry } from "../rails/catalog.ts";
 import type { SessionRow } from "../sessions/sessions.ts";
 import { sessionTools } from "../sessions/tools.ts";
 import { paymentStatus } from "../settlement/status.ts";
+import { discover } from "./discover.ts";
 import { firstSteps } from "./first-steps.ts";
 
 /** Who asks, in which session. */
@@ -56,62 +56,6 @@ async function payoutStatus(platform: Platform, principal: Principal, { payment_
     id, status, settled: status === "succeeded", provider, rail, ...(amount !== null && { amount: Number(amount) }), currency,
     settled_at: settled_at?.toISOString() ?? null,
   };
-}
-
-interface Match {
-  server_id: string;
-  tool_name: string;
-  description: string;
-  trigram_similarity: number;
-  connection_status: "connected" | "disconnected";
-}
-
-/** How alike two texts must be to be named at all. */
-const SIMILARITY_MIN = 0.08;
-/** What being connected is worth against being more alike. */
-const CONNECTED_BONUS = 0.1;
-
-async function discover(platform: Platform, { projectId }: Principal, userId: string, { use_case, category, country, limit }: DiscoverRequest): Promise<DiscoverResult> {
-  const connected = new Set((await listConnected(platform, projectId, userId)).map((connection) => connection.serverId));
-  const matches = rails
-    .map((rail): Match => {
-      const tool = metaToolList.find((each) => each.name === rail.tool)!;
-      const server = catalogEntry(platform, rail.provider);
-      const description = `${tool.description} ${rail.method}${rail.currencies ? ` in ${rail.currencies.join(", ")}` : ""} through ${server?.name ?? rail.provider} (${rail.country}).`;
-      return {
-        server_id: rail.provider, tool_name: rail.tool, description,
-        trigram_similarity: similarity(use_case, `${rail.tool.replace("codespar_", "")} ${description}`),
-        connection_status: connected.has(rail.provider) ? "connected" : "disconnected",
-      };
-    })
-    .filter(({ server_id, trigram_similarity }) => {
-      const server = catalogEntry(platform, server_id);
-      return trigram_similarity >= SIMILARITY_MIN && (!category || server?.category === category) && (!country || server?.country === country);
-    })
-    .toSorted((a, b) => weight(b) - weight(a))
-    .slice(0, limit)
-    .map((match) => ({ ...match, http_method: "POST", endpoint_template: "/v1/sessions/{session_id}/execute", cosine_distance: null, known_pitfalls: [], recommended_plan: [] }));
-  const [recommended = null, ...related] = matches;
-  return {
-    use_case, search_strategy: recommended ? "trigram" : "empty", recommended, related, matches,
-    next_steps: recommended
-      ? [recommended.connection_status === "connected" ? `Call ${recommended.tool_name}.` : `Connect ${recommended.server_id}, then call ${recommended.tool_name}.`]
-      : ["Nothing here does that. Say it in other words, or name a category or country."],
-  };
-}
-
-const weight = (match: Match): number => match.trigram_similarity + (match.connection_status === "connected" ? CONNECTED_BONUS : 0);
-
-/** The share of the shorter text's trigrams that the other has too, from 0 to 1 (overlap coefficient). */
-function similarity(a: string, b: string): number {
-  const [left, right] = [trigrams(a), trigrams(b)];
-  const common = [...left].filter((gram) => right.has(gram)).length;
-  return common === 0 ? 0 : common / Math.min(left.size, right.size);
-}
-
-function trigrams(text: string): Set<string> {
-  const words = text.toLowerCase().normalize("NFD").replace(/[^a-z0-9 ]/g, "").split(/\s+/).filter(Boolean);
-  return new Set(words.flatMap((word) => Array.from({ length: word.length }, (_, index) => ` ${word} `.slice(index, index + 3))));
 }
 
 async function manageConnections(

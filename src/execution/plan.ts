@@ -60,15 +60,18 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
   codespar_pay: ((request: PayoutRequest) => {
     if (request.amount === undefined)
       throw new Failure("invalid_args", { field: "amount", problem: "is required, expected an integer in minor units", expected: "an integer in minor units" });
+    const { linha_digitavel: boleto, consumer_id: consumerId, mandateId } = request;
+    if (consumerId !== undefined && mandateId === undefined)
+      throw new Failure("invalid_args", { field: "mandateId", problem: "is required with consumer_id", expected: "the mandate that the consumer has given" });
     return {
-      need: { tool: "codespar_pay", method: request.method, currency: request.currency, country: request.country?.toUpperCase(), provider: request.provider },
+      need: { tool: "codespar_pay", method: boleto === undefined ? request.method : "boleto", currency: request.currency, country: request.country?.toUpperCase(), provider: request.provider },
       money: { amountMinor: request.amount, currency: request.currency },
       settles: "payment",
       acts: true,
       identity: {
-        payee: payeeIdentity(request), amount: String(request.amount), currency: request.currency, reference: orderReference(request.metadata),
+        payee: boleto ?? payeeIdentity(request), amount: String(request.amount), currency: request.currency, reference: orderReference(request.metadata),
       },
-      ...mandateOf(request, request.copia_e_cola ?? request.recipient?.pix_key),
+      ...mandateOf(request, request.copia_e_cola ?? request.recipient?.pix_key, consumerId),
     };
   }) satisfies Planner<PayoutRequest> as Planner<never>,
 
@@ -156,11 +159,11 @@ function payeeIdentity({ recipient, copia_e_cola }: PayoutRequest): string {
 }
 
 /** The permission that a payment names. Throws payee_not_mandated for a payee that no mandate can name. */
-function mandateOf({ mandate_id: mandateId, agent_id: agentId }: PayoutRequest | CryptoRequest, payee: string | undefined): Pick<Plan, "mandate"> {
+function mandateOf({ mandateId, agent_id: agentId }: Pick<PayoutRequest, "mandateId" | "agent_id">, payee: string | undefined, consumerId?: string): Pick<Plan, "mandate"> {
   if (mandateId === undefined) return {};
   const read = readPayee(payee ?? "");
   if (!read.ok) throw new Failure("payee_not_mandated", { field: "recipient", mandateId });
-  return { mandate: { mandateId, agentId, payee: read.payee } };
+  return { mandate: { mandateId, agentId, consumerId, payee: read.payee } };
 }
 
 /** Where a parcel travels, as far as the caller said; a provider that was named knows its country itself. */

@@ -24,7 +24,7 @@ export async function spend(platform: Platform, { principal, origin, headerKey, 
   const sessionId = await spendingSession(platform, principal, consumer_id);
   const payment = await execute(platform, {
     principal, sessionId, tool, origin, signal, headerKey: headerKey ?? attempt_id,
-    input: { ...args, mandate_id, ...(agent_id !== undefined && { agent_id }), ...(description !== undefined && { description }) },
+    input: { ...args, mandateId: mandate_id, ...(agent_id !== undefined && { agent_id }), ...(description !== undefined && { description }) },
   });
   const row = await findToolCall(platform, principal.projectId, payment.tool_call_id!);
   if (row.status === "error") throw failureOf(row);

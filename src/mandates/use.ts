@@ -20,6 +20,8 @@ export interface MandateClaim {
   mandateId: string;
   payee: Payee;
   agentId: string | undefined;
+  /** Whose mandate it has to be, where that is known: an agent spends for the user of its session and for nobody else. */
+  consumerId?: string | undefined;
 }
 
 /**
@@ -30,10 +32,11 @@ export interface MandateClaim {
 export async function takeUse(
   tx: TransactionSql,
   call: { orgId: string; projectId: string; toolCallId: string; money: Money; at: Date },
-  { mandateId, payee, agentId }: MandateClaim,
+  { mandateId, payee, agentId, consumerId }: MandateClaim,
 ): Promise<void> {
   const { orgId, projectId, toolCallId, money, at } = call;
   const row = await lockMandate(tx, projectId, mandateId);
+  if (consumerId !== undefined && consumerId !== row.consumerId) throw new Failure("mandate_not_found", { field: "mandate_id", mandateId });
   if (!(await isSigned(tx, row))) throw new Failure("mandate_unverified", { mandateId });
   const wanted: Wanted = { ...money, payee, agentId, at };
   decide(readStatement(row.statement), await standingOf(tx, row, money.currency, at), wanted);

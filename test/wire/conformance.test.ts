@@ -45,7 +45,11 @@ describe("the descriptors", () => {
     expect(result).toMatchObject({ success: false, error: expect.stringMatching(/^Tool not registered/) });
   });
 
-  test.todo("a match of discover, its server_id and tool_name joined as readers do, can be executed: asaas/codespar_charge is not registered");
+  test.each(["charge a buyer with Pix", "create a subscription at Stripe"])("a match of discover for %s, its server_id and tool_name joined as readers do, can be executed", async (use_case) => {
+    const { recommended } = (await execute("codespar_discover", { use_case })).result.data;
+    const { result } = await execute(`${recommended.server_id}/${recommended.tool_name}`, {});
+    expect(result).toMatchObject({ success: false, error: expect.not.stringMatching(/^Tool not registered/) });
+  });
 
   test("discover has its lists, and fails without a use case", async () => {
     const { result } = await execute("codespar_discover", { use_case: "issue a boleto" });

@@ -217,3 +217,26 @@ test("codespar_pay under a mandate is refused in band, as a denial by policy", a
     success: false, code: "payee_not_mandated", data: { code: "policy_denied", rule_id: "mandate:payee_not_mandated", message: expect.stringContaining("payee") },
   });
 });
+
+test("an agent spends under mandates of its session's user alone, whatever mandate it names", async () => {
+  const { id, consumer_id } = await mandate();
+  const payAs = async (user_id: string) => {
+    const { id: session_id } = await app.call("sessions.create", { user_id });
+    const input = { amount: 1_000, currency: "BRL", recipient: { pix_key: "loja@example.com" }, mandateId: id };
+    return app.call("tools.execute", { session_id, tool: "codespar_pay", input }, { origin: "mcp" });
+  };
+  expect(await payAs("somebody-else")).toMatchObject({ success: false, code: "mandate_not_found" });
+  expect(await payAs(consumer_id)).toMatchObject({ success: true });
+});
+
+test("a consumer's money is not spent without a mandate", async () => {
+  const paid = { amount: 1_000, currency: "BRL", recipient: { pix_key: "loja@example.com" } };
+  expect(await app.run("codespar_pay", { ...paid, consumer_id: "maria" })).toMatchObject({ success: false, code: "invalid_args", field: "mandateId" });
+  const { id } = await mandate();
+  expect(await app.run("codespar_pay", { ...paid, consumer_id: "not-theirs", mandateId: id })).toMatchObject({ success: false, code: "mandate_not_found" });
+});
+
+test("a boleto is no Pix payment: without a rail for it nothing is sent", async () => {
+  expect(await app.run("codespar_pay", { amount: 1_000, linha_digitavel: "00190500954014481606906809350314337370000000100" }))
+    .toMatchObject({ success: false, code: "rail_unavailable" });
+});
