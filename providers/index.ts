@@ -23,6 +23,8 @@ import { mercadoPago } from "./mercado-pago/index.ts";
 import { mercadoPagoTwin } from "./mercado-pago/twin.ts";
 import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
+import { nuvemFiscal } from "./nuvem-fiscal/index.ts";
+import { nuvemFiscalTwin } from "./nuvem-fiscal/twin.ts";
 import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
@@ -49,14 +51,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, iugu, melhorEnvio, mercadoPago, nfeIo, omie, persona, picpay,
-  siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, iugu, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie,
+  persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, iuguTwin, melhorEnvioTwin,
-  mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin,
-  zenviaTwin, zoopTwin,
+  mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin,
+  wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

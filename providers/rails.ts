@@ -46,6 +46,8 @@ export const rails: readonly Rail[] = [
   { id: "mercado-pago-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "stripe-acp-card", tool: "codespar_checkout", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
+  { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3 },
+  { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3 },
   { id: "domestic-label", tool: "codespar_ship", verb: "label", method: "label", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-track", tool: "codespar_ship", verb: "track", method: "track", country: "BR", provider: "melhor-envio", priority: 1 },
