@@ -1,4 +1,6 @@
 /** Every provider we speak to, and its twin. A new one is a folder and a line in each list. */
+import { afip } from "./afip/index.ts";
+import { afipTwin } from "./afip/twin.ts";
 import { andreani } from "./andreani/index.ts";
 import { andreaniTwin } from "./andreani/twin.ts";
 import { asaas } from "./asaas/index.ts";
@@ -53,14 +55,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, iugu, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal,
-  omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, iugu, melhorEnvio, mercadoPago, nfeIo,
+  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin, iuguTwin,
-  melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin,
-  twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
+  iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin,
+  stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -49,6 +49,7 @@ export const rails: readonly Rail[] = [
   { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3 },
   { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3 },
   { id: "nfci", tool: "codespar_invoice", verb: "invoice", method: "nfci", currencies: ["MXN"], country: "MX", provider: "facturapi", priority: 1 },
+  { id: "factura_ar", tool: "codespar_invoice", verb: "invoice", method: "factura_ar", currencies: ["ARS"], country: "AR", provider: "afip", priority: 1 },
   { id: "domestic-label", tool: "codespar_ship", verb: "label", method: "label", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-track", tool: "codespar_ship", verb: "track", method: "track", country: "BR", provider: "melhor-envio", priority: 1 },
