@@ -3,7 +3,8 @@ import { z } from "zod";
 import { fromDecimal } from "../../schema/money.ts";
 import type { InvoiceResult } from "../../schema/meta-tools/invoice.ts";
 import type { StateOf } from "../../schema/settlement.ts";
-import type { DeclineReason, Observation, Outcome, Rejected } from "../provider.ts";
+import { declined, momentOf, type Declined } from "../brazilian-invoices.ts";
+import type { Observation, Outcome, Rejected } from "../provider.ts";
 
 /** `nfse` and `nfe` are also the first part of each kind's paths. */
 export type DocumentKind = "nfse" | "nfe";
@@ -114,20 +115,6 @@ function reasonOf({ status, mensagens, autorizacao }: FiscalDocument): string {
   // Nuvem Fiscal gives up on a slow city with `erro`, and says that the city may issue the document all the same.
   return status === "erro" ? `${told} The city may yet have issued it: synchronize it at Nuvem Fiscal before issuing another.` : told;
 }
-
-/** A time without a zone could be any of several moments, so it is none. */
-function momentOf(text: string | null | undefined): Date | undefined {
-  if (!text || !/(?:Z|[+-]\d\d:\d\d)$/.test(text)) return undefined;
-  const at = new Date(text);
-  return Number.isNaN(at.getTime()) ? undefined : at;
-}
-
-export type Declined = Extract<Outcome<never>, { outcome: "declined" }>;
-
-export const declined = (reason: DeclineReason, message: string, field?: string): Declined =>
-  ({ outcome: "declined", reason, message, ...(field && { field }) });
-
-export const invalid = (field: string, message: string): Declined => declined("invalid_request", message, field);
 
 /** `{error: {code, message, errors}}` of the API, `{error: "invalid_client"}` of the host that grants tokens. */
 const Refusal = z.object({

@@ -6,14 +6,15 @@
  */
 import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
+import { declined, setting, type Declined } from "../brazilian-invoices.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import {
   Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider, type ProviderDefinition,
 } from "../provider.ts";
 import { withBearer } from "../tokens.ts";
-import { declined, FiscalDocument, Listing, toDecline, toObservation, toOutcome, type Declined, type DocumentKind } from "./answers.ts";
-import { setting, toDps, toNfe, type Made } from "./documents.ts";
+import { FiscalDocument, Listing, toDecline, toObservation, toOutcome, type DocumentKind } from "./answers.ts";
+import { toDps, toNfe, type Made } from "./documents.ts";
 import { tools } from "./tools.ts";
 
 export const nuvemFiscal: ProviderDefinition = {
