@@ -49,6 +49,8 @@ export const rails: readonly Rail[] = [
   { id: "mercado-pago-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "stripe-acp-card", tool: "codespar_checkout", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
+  { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },
+  { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },
   { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3, refusedLive: NUVEM_FISCAL_CLOSED },
   { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3, refusedLive: NUVEM_FISCAL_CLOSED },
   { id: "nfci", tool: "codespar_invoice", verb: "invoice", method: "nfci", currencies: ["MXN"], country: "MX", provider: "facturapi", priority: 1 },

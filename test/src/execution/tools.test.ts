@@ -29,14 +29,14 @@ test("invoices of Mexico and of Argentina are authorized at once, for buyers wit
   expect(factura).toMatchObject({ success: true, provider: "afip", rail: "factura_ar", status: "autorizada", data: { number: "00001-00000001" } });
 });
 
-test("goods get an NF-e from the one provider that issues it here", async () => {
+test("goods get an NF-e, with its number, key and DANFE", async () => {
   const address = { postal_code: "20040-002", street: "Avenida Rio Branco", number: "1", district: "Centro", city: "Rio de Janeiro", city_code: "3304557", state: "RJ" };
   const items = [{ description: "Caneca", amount: 4990, ncm: "69120000", cfop: "6108" }];
   const nfe = await app.run("codespar_invoice", { type: "nfe", recipient: { name: "Maria Silva", document: "111.444.777-35", address }, items });
-  expect(nfe).toMatchObject({ success: true, provider: "nuvem-fiscal", status: "processing" });
-  await app.pass(660_000); // it has no webhooks, and is first asked after ten minutes
+  expect(nfe).toMatchObject({ success: true, provider: "focus-nfe", status: "processing" });
+  await app.pass(20_000);
   const row = await app.call("toolCalls.get", { tool_call_id: nfe.tool_call_id });
-  expect([row.state, row.output]).toMatchObject(["authorized", { status: "autorizada", number: "1", access_key: expect.stringMatching(/^\d{44}$/) }]);
+  expect([row.state, row.output]).toMatchObject(["authorized", { status: "autorizada", number: "1", access_key: expect.stringMatching(/^\d{44}$/), pdf_url: expect.stringContaining("DANFE") }]);
 });
 
 test("a Correios label is bought, booked at its price, and can be tracked", async () => {
