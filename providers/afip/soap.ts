@@ -66,7 +66,7 @@ export function soapClient(connection: ConnectionConfig, fetch: Fetch): HttpClie
     });
     return http[verb](authorized, read.pipe(answer as z.ZodType<unknown, unknown>), call) as Promise<z.output<typeof answer>>;
   };
-  return { ask: send("ask"), act: send("act") };
+  return { ask: send("ask"), act: send("act"), pass: http.pass };
 }
 
 /** "ValidacionDeToken": the ticket has ended early, or does not cover this CUIT. */
