@@ -5,7 +5,7 @@
 import { normalizePhone, parseDocument, parseTaxId } from "../schema/documents.ts";
 import type { InvoiceRequest } from "../schema/meta-tools/invoice.ts";
 import { fromDecimal, toDecimal } from "../schema/money.ts";
-import { SetupMissing, type DeclineReason, type Outcome } from "./provider.ts";
+import { Rejected, SetupMissing, type DeclineReason, type Outcome } from "./provider.ts";
 
 export type Declined = Extract<Outcome<never>, { outcome: "declined" }>;
 
@@ -89,17 +89,57 @@ export interface BrazilianAddress {
 
 /** An address is free-form in the argument: the tool's usual names are read. */
 export function readAddress(address: Record<string, unknown>): BrazilianAddress | Declined {
-  const first = (...names: string[]) => names.map((name) => address[name]).find((value): value is string => typeof value === "string" && value !== "");
+  const first = (...names: string[]) => written(address, names);
   const country = first("country");
   if (country && !/^(br|bra|brasil|brazil)$/i.test(country)) return invalid("recipient.address.country", "Expected an address in Brazil.");
   const cityCode = first("city_code");
   if (!cityCode || !/^\d{7}$/.test(cityCode)) return invalid("recipient.address.city_code", "Expected the city's IBGE code, 7 digits.");
-  const cep = parseDocument(first("postal_code", "postalCode", "zip") ?? "", ["cep"]);
+  const cep = postalCodeOf(address);
   if (!cep.ok) return invalid("recipient.address.postal_code", cep.reason);
   return {
     cityCode, postalCode: cep.value, street: first("street", "line_1"), number: first("number"), complement: first("complement", "line_2"),
     district: first("district", "neighborhood"), city: first("city"), state: first("state"),
   };
+}
+
+const written = (address: Record<string, unknown>, names: readonly string[]): string | undefined =>
+  names.map((name) => address[name]).find((value): value is string => typeof value === "string" && value !== "");
+
+const postalCodeOf = (address: Record<string, unknown>) => parseDocument(written(address, ["postal_code", "postalCode", "zip"]) ?? "", ["cep"]);
+
+/** What an issuer's register of postal codes knows of one. */
+export interface Place {
+  city_code?: string | undefined;
+  district?: string | undefined;
+  city?: string | undefined;
+  state?: string | undefined;
+}
+
+/**
+ * `request`, its recipient's address completed from its postal code where that is all that `make` refuses it for. What the
+ * caller wrote stays; a postal code of another state completes nothing.
+ *
+ * placeOf  asks the issuer's register
+ */
+export async function completed(request: InvoiceRequest, make: (request: InvoiceRequest) => object, placeOf: (cep: string) => Promise<Place>): Promise<InvoiceRequest> {
+  const address = request.recipient?.address;
+  const made = make(request);
+  const cep = address && "field" in made && LACKING.has(made.field) && postalCodeOf(address);
+  if (!address || !cep || !cep.ok) return request;
+  const place = await placeOf(cep.value).catch(unlessUnknown);
+  const state = written(address, ["state"]);
+  if (state && state.toUpperCase() !== place.state) return request;
+  const given = Object.entries(address).filter(([, value]) => value !== "" && value != null);
+  const district = written(address, ["district", "neighborhood"]) ?? place.district;
+  return { ...request, recipient: { ...request.recipient, address: { ...place, ...Object.fromEntries(given), ...(district && { district }) } } };
+}
+
+const LACKING = new Set<unknown>(["city_code", "district", "city", "state"].map((name) => `recipient.address.${name}`));
+
+/** A register that does not know it, or is not for this account, leaves the address as it is. */
+function unlessUnknown(error: unknown): Place {
+  if (error instanceof Rejected && [400, 403, 404].includes(error.status)) return {};
+  throw error;
 }
 
 /** The first part of an address that an NF-e must have and this one has not; undefined for a whole one. */

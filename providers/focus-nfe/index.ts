@@ -3,8 +3,9 @@
  * Reference: the vendor's API documents (GitHub, FocusNFe/api-doc) and doc.focusnfe.com.br, read 2026-11-20; see README.md.
  * Quirks: `ref` is ours, names the document in every path, and makes it one; files are told as paths below the host.
  */
+import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
-import { declined, setting } from "../brazilian-invoices.ts";
+import { completed, declined, setting, type Place } from "../brazilian-invoices.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
@@ -90,7 +91,9 @@ async function issue({ http, connection }: Api, kind: DocumentKind, request: Inv
   const { settings, baseUrl } = connection;
   setting(settings, "company_cnpj");
   const now = call.clock.now();
-  const made = kind === "nfse" ? toNfse(request, settings, now) : toNfe(request, settings, { now, isRehearsal: baseUrl === focusNfe.hosts.test });
+  const isRehearsal = baseUrl === focusNfe.hosts.test;
+  const make = (from: InvoiceRequest) => (kind === "nfse" ? toNfse(from, settings, now) : toNfe(from, settings, { now, isRehearsal }));
+  const made = make(await completed(request, make, (cep) => placeOf(http, cep, call)));
   if ("outcome" in made) return made;
   await call.note({ document: kind, sent_at: now.toISOString() });
   try {
@@ -100,6 +103,17 @@ async function issue({ http, connection }: Api, kind: DocumentKind, request: Inv
     if (error instanceof Rejected && IN_USE.has(codeOf(error) ?? "")) return earlier({ http, connection }, kind, call);
     throw error;
   }
+}
+
+/** The documents show a list also for one postal code, and name its district twice. Source: FocusNFe/api-doc, "Consulta de CEP (beta)", read 2026-11-20. */
+const Known = z.object({
+  codigo_ibge: z.coerce.string().nullish(), nome_bairro_inicial: z.string().nullish(), bairro: z.string().nullish(), nome_localidade: z.string().nullish(), uf: z.string().nullish(),
+});
+
+async function placeOf(http: HttpClient, cep: string, call: CallContext): Promise<Place> {
+  const found = [await http.ask({ method: "GET", path: `/v2/ceps/${cep}` }, z.union([z.array(Known), Known]), call)].flat()[0];
+  const { codigo_ibge, nome_bairro_inicial, bairro, nome_localidade, uf } = found ?? {};
+  return { city_code: codigo_ibge || undefined, district: nome_bairro_inicial || bairro || undefined, city: nome_localidade || undefined, state: uf || undefined };
 }
 
 /** A document with this ref is on its way, authorized or cancelled: codes of the vendor's tables, all with a 4xx. */

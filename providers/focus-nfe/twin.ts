@@ -3,6 +3,7 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { z } from "zod";
 import { checkDigits, parseDocument } from "../../schema/documents.ts";
 import { fromDecimal } from "../../schema/money.ts";
+import { capitalAt } from "../twin-postal-codes.ts";
 import type { Twin, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 
 export const focusNfeTwin: TwinDefinition = {
@@ -11,6 +12,7 @@ export const focusNfeTwin: TwinDefinition = {
   magic: {
     "amount ending in 13 centavos": "the authority refuses the document: erro_autorizacao",
     "amount ending in 14 centavos": "the authority never answers: processando_autorizacao for ever",
+    "CEP ending in 999": "the register of postal codes does not know it",
   },
   create,
 };
@@ -42,6 +44,7 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
     if (!account) return new Response("HTTP Basic: Access denied.\n", { status: 401 });
     const [, version, kind, ref = "", part = "", ...more] = url.pathname.split("/").map(decodeURIComponent);
     if (version === "arquivos") return new Response("<nota/>", { headers: { "content-type": "application/xml" } });
+    if (version === "v2" && kind === "ceps" && request.method === "GET" && part === "") return cep(ref);
     if (version !== "v2" || (kind !== "nfse" && kind !== "nfe") || more.length > 0) return notFound();
     if (request.method === "POST" && ref === "") return issue(account, kind, url.searchParams.get("ref"), await bodyOf(request));
     const document = await store.get<Stored>(keyOf(account.id, kind, ref));
@@ -137,6 +140,14 @@ function create({ store, clock, settleAfterMs, deliver }: TwinContext): Twin {
   }
 
   return { fetch, openAccount, run };
+}
+
+function cep(asked: string): Response {
+  const parsed = parseDocument(asked, ["cep"]);
+  if (!parsed.ok || parsed.value.endsWith("999")) return refusal(404, "nao_encontrado", "CEP não encontrado");
+  const { code, name, state } = capitalAt(parsed.value);
+  const street = { tipo_logradouro: "Rua", nome_logradouro: "da Simulação", nome_bairro_inicial: "Centro", descricao: `Rua da Simulação, ${name}, ${state}` };
+  return Response.json([{ cep: parsed.value, tipo: "logradouro", nome: "", uf: state, nome_localidade: name, codigo_ibge: code, ...street }]);
 }
 
 /** Which states of a ref refuse another POST, and how; after an error of authorization the same ref may be sent again. */

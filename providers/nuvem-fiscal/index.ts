@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
-import { declined, setting, type Declined } from "../brazilian-invoices.ts";
+import { completed, declined, setting, type Declined, type Place } from "../brazilian-invoices.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import {
   Rejected, SetupMissing, Unanswered,
@@ -108,7 +108,7 @@ async function invoice(api: Api, request: InvoiceRequest, call: CallContext): Pr
 
 async function issue(api: Api, kind: DocumentKind, request: InvoiceRequest, call: CallContext): Promise<Outcome<InvoiceResult>> {
   const { ambiente } = issuerOf(api.settings);
-  const made = kind === "nfse" ? toDps(request, api.settings, call.clock.now()) : await numberedNfe(api, request, call);
+  const made = kind === "nfse" ? await placedDps(api, request, call) : await numberedNfe(api, request, call);
   if ("outcome" in made) return made;
   await call.note({ document: kind, sent_at: call.clock.now().toISOString() });
   const sent = kind === "nfse"
@@ -117,11 +117,24 @@ async function issue(api: Api, kind: DocumentKind, request: InvoiceRequest, call
   return toOutcome(await api.http.act({ method: "POST", ...sent }, FiscalDocument, call), { kind, baseUrl: api.baseUrl }, made.amountMinor);
 }
 
+async function placedDps(api: Api, request: InvoiceRequest, call: CallContext): Promise<Made<object> | Declined> {
+  const make = (from: InvoiceRequest) => toDps(from, api.settings, call.clock.now());
+  return make(await completed(request, make, (cep) => placeOf(api, cep, call)));
+}
+
 /** A request that cannot be an NF-e is refused before anybody is asked for a number. */
 async function numberedNfe(api: Api, request: InvoiceRequest, call: CallContext): Promise<Made<object> | Declined> {
-  const now = call.clock.now();
-  const made = toNfe(request, api.settings, { now, number: 0 });
-  return "outcome" in made ? made : toNfe(request, api.settings, { now, number: await nextNumber(api, call) });
+  const make = (from: InvoiceRequest, number = 0) => toNfe(from, api.settings, { now: call.clock.now(), number });
+  const whole = await completed(request, make, (cep) => placeOf(api, cep, call));
+  const made = make(whole);
+  return "outcome" in made ? made : make(whole, await nextNumber(api, call));
+}
+
+const Known = z.object({ codigo_ibge: z.string().nullish(), bairro: z.string().nullish(), municipio: z.string().nullish(), uf: z.string().nullish() });
+
+async function placeOf({ http }: Api, cep: string, call: CallContext): Promise<Place> {
+  const { codigo_ibge, bairro, municipio, uf } = await http.ask({ method: "GET", path: `/cep/${cep}` }, Known, call);
+  return { city_code: codigo_ibge || undefined, district: bairro || undefined, city: municipio || undefined, state: uf || undefined };
 }
 
 /** More than are ever refused in a row; the last ones made come first. */

@@ -6,6 +6,7 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { z } from "zod";
 import { checkDigits, parseDocument } from "../../schema/documents.ts";
 import { fromDecimal } from "../../schema/money.ts";
+import { capitalAt } from "../twin-postal-codes.ts";
 import type { Twin, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 
 export const nuvemFiscalTwin: TwinDefinition = {
@@ -234,12 +235,13 @@ function create({ store, clock, settleAfterMs }: TwinContext): Twin {
 
 // The registers
 
-function cep(code: string): Response {
-  const parsed = parseDocument(code, ["cep"]);
+function cep(asked: string): Response {
+  const parsed = parseDocument(asked, ["cep"]);
   if (!parsed.ok) return refusal(400, "ValidationFailed", "Validation failed: O CEP é inválido.");
   if (parsed.value.endsWith("999")) return notFound();
+  const { code, name, state } = capitalAt(parsed.value);
   const street = parsed.value === "01310100" ? { logradouro: "Paulista", tipo_logradouro: "Avenida", bairro: "Bela Vista" } : SOME_STREET;
-  return Response.json({ cep: parsed.value, complemento: "", codigo_ibge: "3550308", municipio: "São Paulo", uf: "SP", ...street });
+  return Response.json({ cep: parsed.value, complemento: "", codigo_ibge: code, municipio: name, uf: state, ...street });
 }
 
 const SOME_STREET = { logradouro: "da Simulação", tipo_logradouro: "Rua", bairro: "Centro" };

@@ -163,6 +163,34 @@ describe("issuing an NF-e", () => {
   });
 });
 
+describe("an address that its postal code can complete", () => {
+  const short = { line_1: "Rua da Quitanda", number: "86", city: "Rio", state: "RJ", postal_code: "20040-002" };
+  const to = (place: object) => ({ recipient: { name: "Maria Silva", document: "529.982.247-25", address: place } });
+
+  test("gets district and city code from Focus NFe's register, and keeps what was written", async () => {
+    const { issue, received, clock } = await start();
+    expect(await issue(goods(to(short)), newCall(clock))).toMatchObject({ outcome: "accepted" });
+    expect(received.map(({ method, path }) => [method, path])).toEqual([["GET", "/v2/ceps/20040002"], ["POST", "/v2/nfe"]]);
+    expect(received[1]!.body).toMatchObject({
+      logradouro_destinatario: "Rua da Quitanda", bairro_destinatario: "Centro", municipio_destinatario: "Rio", uf_destinatario: "RJ", local_destino: 2,
+    });
+  });
+
+  test.each([
+    ["one that the register does not know", { postal_code: "20040-999" }], ["one of another state", { state: "SP" }],
+  ])("is not completed from %s: what it lacks is named", async (_which, change) => {
+    const { issue, received, clock } = await start();
+    expect(await issue(goods(to({ ...short, ...change })), newCall(clock))).toMatchObject({ outcome: "declined", field: "recipient.address.city_code" });
+    expect(received.map(({ method }) => method)).toEqual(["GET"]);
+  });
+
+  test("is not looked up for an NFS-e that needs no more", async () => {
+    const { issue, received, clock } = await start();
+    await issue(service(to({ city_code: "3304557", postal_code: "20040-002" })), newCall(clock));
+    expect(received.map(({ method }) => method)).toEqual(["POST"]);
+  });
+});
+
 describe("before anything is sent", () => {
   test.each([
     ["recipient.name", service({ recipient: undefined })],
@@ -171,7 +199,7 @@ describe("before anything is sent", () => {
     ["items", service({ items: [] })],
     ["items.1.service_code", service({ items: [{ amount: 1, service_code: "0107" }, { amount: 1, service_code: "1705" }] })],
     ["recipient.address", goods({ recipient: { name: "Maria", document: "529.982.247-25" } })],
-    ["recipient.address.district", goods({ recipient: { name: "Maria", document: "529.982.247-25", address: { ...address, district: "" } } })],
+    ["recipient.address.street", goods({ recipient: { name: "Maria", document: "529.982.247-25", address: { ...address, street: "" } } })],
     ["items.0.ncm", goods({ items: [{ description: "Caneca", amount: 100 }] })],
   ])("what cannot be a document names %s", async (field, request) => {
     const { issue, received, clock } = await start();

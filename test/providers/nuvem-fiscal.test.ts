@@ -178,7 +178,7 @@ describe("issuing an NFS-e", () => {
     ["recipient.name", { recipient: undefined }],
     ["recipient.document", { recipient: { name: "Maria", document: "111.111.111-11" } }],
     ["recipient.phone", { recipient: { name: "Maria", phone: "123" } }],
-    ["recipient.address.city_code", { recipient: { name: "Maria", address: { ...address, city_code: undefined } } }],
+    ["recipient.address.city_code", { recipient: { name: "Maria", address: { ...address, city_code: undefined, postal_code: undefined } } }],
     ["recipient.address.postal_code", { recipient: { name: "Maria", address: { ...address, postal_code: "1" } } }],
     ["recipient.address.country", { recipient: { name: "Maria", address: { ...address, country: "AR" } } }],
     ["items", { items: [] }],
@@ -189,6 +189,20 @@ describe("issuing an NFS-e", () => {
     const { issue, received, clock } = await start();
     expect(await issue(service(change), newCall(clock))).toMatchObject({ outcome: "declined", reason: "invalid_request", field });
     expect(received).toEqual([]);
+  });
+});
+
+describe("an address that its postal code can complete", () => {
+  const recipient = { name: "Maria Silva", document: "529.982.247-25", address: { ...address, city_code: undefined, district: "" } };
+
+  test.each([["NFS-e", service, "/nfse/dps"], ["NF-e", goods, "/nfe"]] as const)("gets city code and district from Nuvem Fiscal's register in an %s", async (_kind, request, path) => {
+    const { issue, received, clock } = await start();
+    expect(await issue(request({ recipient }), newCall(clock))).toMatchObject({ outcome: "accepted" });
+    expect(received.filter(({ path: asked }) => asked.startsWith("/cep/")).map(({ path: asked }) => asked)).toEqual(["/cep/20040002"]);
+    expect(received.at(-1)).toMatchObject({ method: "POST", path });
+    const sent = received.at(-1)!.body;
+    const placed = sent.infNFe ? sent.infNFe.dest.enderDest : { ...sent.infDPS.toma.end, ...sent.infDPS.toma.end.endNac };
+    expect(placed).toMatchObject({ cMun: "3304557", xBairro: "Centro" });
   });
 });
 
