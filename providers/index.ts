@@ -1,4 +1,6 @@
 /** Every provider we speak to, and its twin. A new one is a folder and a line in each list. */
+import { afip } from "./afip/index.ts";
+import { afipTwin } from "./afip/twin.ts";
 import { andreani } from "./andreani/index.ts";
 import { andreaniTwin } from "./andreani/twin.ts";
 import { asaas } from "./asaas/index.ts";
@@ -15,6 +17,10 @@ import { coordinadora } from "./coordinadora/index.ts";
 import { coordinadoraTwin } from "./coordinadora/twin.ts";
 import { correios } from "./correios/index.ts";
 import { correiosTwin } from "./correios/twin.ts";
+import { facturapi } from "./facturapi/index.ts";
+import { facturapiTwin } from "./facturapi/twin.ts";
+import { focusNfe } from "./focus-nfe/index.ts";
+import { focusNfeTwin } from "./focus-nfe/twin.ts";
 import { iugu } from "./iugu/index.ts";
 import { iuguTwin } from "./iugu/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
@@ -23,6 +29,8 @@ import { mercadoPago } from "./mercado-pago/index.ts";
 import { mercadoPagoTwin } from "./mercado-pago/twin.ts";
 import { nfeIo } from "./nfe-io/index.ts";
 import { nfeIoTwin } from "./nfe-io/twin.ts";
+import { nuvemFiscal } from "./nuvem-fiscal/index.ts";
+import { nuvemFiscalTwin } from "./nuvem-fiscal/twin.ts";
 import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
 import { persona } from "./persona/index.ts";
@@ -49,14 +57,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, iugu, melhorEnvio, mercadoPago, nfeIo, omie, persona, picpay,
-  siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago,
+  nfeIo, nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, iuguTwin, melhorEnvioTwin,
-  mercadoPagoTwin, nfeIoTwin, omieTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin,
-  zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
+  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin,
+  skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

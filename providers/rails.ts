@@ -23,6 +23,9 @@ export interface Rail {
   refusedLive?: string;
 }
 
+/** Said by several of its customers' public repositories, read 2026-11-20; the company's own word was not found. See its README. */
+const NUVEM_FISCAL_CLOSED = "the company is reported to have closed on 2026-07-31";
+
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
@@ -46,6 +49,12 @@ export const rails: readonly Rail[] = [
   { id: "mercado-pago-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "stripe-acp-card", tool: "codespar_checkout", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
+  { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },
+  { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },
+  { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3, refusedLive: NUVEM_FISCAL_CLOSED },
+  { id: "nuvem-fiscal", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "nuvem-fiscal", priority: 3, refusedLive: NUVEM_FISCAL_CLOSED },
+  { id: "nfci", tool: "codespar_invoice", verb: "invoice", method: "nfci", currencies: ["MXN"], country: "MX", provider: "facturapi", priority: 1 },
+  { id: "factura_ar", tool: "codespar_invoice", verb: "invoice", method: "factura_ar", currencies: ["ARS"], country: "AR", provider: "afip", priority: 1 },
   { id: "domestic-label", tool: "codespar_ship", verb: "label", method: "label", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-quote", tool: "codespar_ship", verb: "quote", method: "quote", country: "BR", provider: "melhor-envio", priority: 1 },
   { id: "domestic-track", tool: "codespar_ship", verb: "track", method: "track", country: "BR", provider: "melhor-envio", priority: 1 },

@@ -36,7 +36,7 @@ export function withBearer(
   account: { provider: string } & Pick<ConnectionConfig, "credentials" | "baseUrl">,
   grant: (call: CallContext) => Promise<Granted>,
 ): HttpClient {
-  const key = createHash("sha256").update(JSON.stringify([account.provider, account.baseUrl, account.credentials])).digest("hex");
+  const key = accountKey(account);
   const authorized = async (spec: RequestSpec, call: CallContext) =>
     ({ ...spec, headers: { ...spec.headers, authorization: `Bearer ${await tokenOf(key, call, grant)}` } });
   const send = (verb: "ask" | "act"): HttpClient["ask"] => async (spec, answer, call) => {
@@ -54,8 +54,15 @@ export function withBearer(
   return { ask: send("ask"), act: send("act"), pass };
 }
 
+/** Whose token it is, for `tokenOf`: of these credentials, at this address. */
+export const accountKey = ({ provider, baseUrl, credentials }: { provider: string } & Pick<ConnectionConfig, "credentials" | "baseUrl">): string =>
+  createHash("sha256").update(JSON.stringify([provider, baseUrl, credentials])).digest("hex");
+
+/** The provider refused it early: the next caller asks for another. */
+export const forgetToken = (key: string): boolean => kept.delete(key);
+
 /** Callers that come while a token is being fetched wait for the same one. */
-async function tokenOf(key: string, call: CallContext, grant: (call: CallContext) => Promise<Granted>): Promise<string> {
+export async function tokenOf(key: string, call: CallContext, grant: (call: CallContext) => Promise<Granted>): Promise<string> {
   const known = kept.get(key);
   if (known && call.clock.now().getTime() < known.usableUntil) return (await known.granted).token;
   const entry: Kept = { granted: grant(call), usableUntil: Infinity };

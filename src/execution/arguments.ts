@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { parseTaxId } from "../../schema/documents.ts";
 import { Failure } from "../../schema/failures.ts";
+import { invoiceCurrencies } from "../../schema/meta-tools/invoice.ts";
 import { isObject, respell, type JsonObject, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { amountUnits, display, fromDecimal, isCurrency, type Currency } from "../../schema/money.ts";
@@ -65,7 +66,8 @@ function completeFromMerchant(tool: MetaToolName, args: JsonObject, merchant: Me
   if (!merchant) return args;
   if (tool === "codespar_ship" && args["action"] !== "track")
     return { ...args, origin: args["origin"] ?? merchant.sender, items: args["items"] ?? [merchant.defaultParcel] };
-  if (tool === "codespar_invoice" && Array.isArray(args["items"])) {
+  // The merchant's service is one that a Brazilian city knows: it describes no goods, and nothing sold elsewhere.
+  if (tool === "codespar_invoice" && (args["type"] ?? "nfse") === "nfse" && Array.isArray(args["items"])) {
     const { description, serviceCode } = merchant.defaultService;
     return { ...args, items: args["items"].map((item) => (isObject(item) ? { description, service_code: serviceCode, ...item } : item)) };
   }
@@ -130,5 +132,10 @@ function checkTaxId(args: JsonObject, path: string, environment: Environment): J
 const isBrazilian = (args: JsonObject, party: JsonObject): boolean => {
   const kind = party["document_type"];
   if (typeof kind === "string") return ["cpf", "cnpj"].includes(kind.toLowerCase());
-  return args["currency"] === undefined || String(args["currency"]).toUpperCase() === "BRL";
+  const currency = args["currency"] ?? documentCurrency(args["type"]);
+  return currency === undefined || String(currency).toUpperCase() === "BRL";
 };
+
+/** A fiscal document has no currency of its own: its type has. */
+const documentCurrency = (type: unknown): Currency | undefined =>
+  typeof type === "string" && Object.hasOwn(invoiceCurrencies, type) ? invoiceCurrencies[type as keyof typeof invoiceCurrencies] : undefined;

@@ -21,6 +21,24 @@ test("an NFS-e is authorized, with its number and PDF", async () => {
   expect(row.output).toMatchObject({ status: "autorizada", number: expect.any(String), pdf_url: expect.stringContaining("http") });
 });
 
+test("invoices of Mexico and of Argentina are authorized at once, for buyers with a tax id of that country", async () => {
+  const buyer = { name: "Dunder Mifflin", document: "ABC101010111", address: { zip: "85900", tax_system: "601" } };
+  expect(await app.run("codespar_invoice", { type: "nfci", recipient: buyer, items: [{ description: "Ukelele", amount: 69120, quantity: 2 }] }))
+    .toMatchObject({ success: true, provider: "facturapi", rail: "nfci", status: "autorizada" });
+  const factura = await app.run("codespar_invoice", { type: "factura_ar", recipient: { name: "Almacén Sur SA", document: "30-50001091-2" }, items: [{ description: "Consultoría", amount: 121000 }] });
+  expect(factura).toMatchObject({ success: true, provider: "afip", rail: "factura_ar", status: "autorizada", data: { number: "00001-00000001" } });
+});
+
+test("goods get an NF-e, with its number, key and DANFE", async () => {
+  const address = { postal_code: "20040-002", street: "Avenida Rio Branco", number: "1", district: "Centro", city: "Rio de Janeiro", city_code: "3304557", state: "RJ" };
+  const items = [{ description: "Caneca", amount: 4990, ncm: "69120000", cfop: "6108" }];
+  const nfe = await app.run("codespar_invoice", { type: "nfe", recipient: { name: "Maria Silva", document: "111.444.777-35", address }, items });
+  expect(nfe).toMatchObject({ success: true, provider: "focus-nfe", status: "processing" });
+  await app.pass(20_000);
+  const row = await app.call("toolCalls.get", { tool_call_id: nfe.tool_call_id });
+  expect([row.state, row.output]).toMatchObject(["authorized", { status: "autorizada", number: "1", access_key: expect.stringMatching(/^\d{44}$/), pdf_url: expect.stringContaining("DANFE") }]);
+});
+
 test("a Correios label is bought, booked at its price, and can be tracked", async () => {
   const label = await app.run("codespar_ship", { action: "label", carrier: "correios", destination: { postal_code: "01310-100", name: "Maria Silva", document: "111.444.777-35" } });
   expect(label).toMatchObject({ success: true, provider: "melhor-envio", rail: "domestic-label" });
