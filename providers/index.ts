@@ -57,8 +57,8 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago,
-  nfeIo, nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
+  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [

@@ -12,7 +12,7 @@ export const AuthType = z.enum(["api_key", "path_secret", "oauth", "cert", "hmac
   .meta({ id: "AuthType", description: "How a connection proves itself to the provider." });
 
 export const ServerStatus = z.enum(["live", "beta", "coming-soon"])
-  .meta({ id: "ServerStatus", description: "`coming-soon`: named by released clients, without an adapter here yet." });
+  .meta({ id: "ServerStatus", description: "`beta`: proven against its twin, and not yet run against the provider itself. `coming-soon` is published and not used here." });
 
 export const Server = z.object({
   id: z.string(),

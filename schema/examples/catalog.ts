@@ -9,7 +9,7 @@ export const asaas: Wire<typeof Server> = {
   category: "payments",
   country: "BR",
   auth_type: "api_key",
-  status: "live",
+  status: "beta",
   capabilities: ["codespar_charge", "codespar_pay"],
   tools_count: 2,
   connectable: true,

@@ -98,9 +98,9 @@ async function manageConnections(
             `Make a connect link: ${startConnection.route.replace(" ", " /v1")} with server_id ${serverId} and the session's user_id.`,
             `Its user opens authorize_url and fills in ${fields.map((field) => field.label).join(", ") || "nothing more"}.`,
           ]
-        : [`${status.display_name} has no adapter in this server yet.`],
+        : [`${status.display_name} needs no connection.`],
       required_secrets: fields.filter((field) => field.secret).map(({ name, hint }) => ({ name, ...(hint && { hint }) })), known_pitfalls: [],
-      next_action: provider ? "An operator enters the credentials; they never pass through this tool." : "Choose another server.",
+      next_action: provider ? "An operator enters the credentials; they never pass through this tool." : "Call its tools.",
     },
   };
 }

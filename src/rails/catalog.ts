@@ -1,4 +1,4 @@
-/** The servers a session may name: ours, those we have an adapter for, and published ids that clients' presets send. */
+/** The servers a session may name: ours, and those we have an adapter for. */
 import type { AuthType, ProviderDefinition } from "../../providers/provider.ts";
 import type { Platform } from "../platform.ts";
 
@@ -13,23 +13,13 @@ export interface CatalogEntry {
 /** The server whose tools are the meta-tools. It needs no connection. */
 const own: CatalogEntry = { id: "codespar", name: "CodeSpar", category: "commerce", country: "INTL", authType: "none" };
 
-/** Published server ids without an adapter yet: a session may name them, and they report as not connected. */
-const published: readonly CatalogEntry[] = [
-  { id: "nuvem-fiscal", name: "Nuvem Fiscal", category: "fiscal", country: "BR", authType: "oauth" },
-  { id: "facturapi", name: "Facturapi", category: "fiscal", country: "MX", authType: "api_key" },
-  { id: "afip", name: "AFIP", category: "fiscal", country: "AR", authType: "cert" },
-];
-
 /** All of them, by id. */
-export function catalog({ providers }: Pick<Platform, "providers">): CatalogEntry[] {
-  const adapted = providers.map(fromProvider);
-  const served = new Set(adapted.map(({ id }) => id));
-  return [own, ...adapted, ...published.filter(({ id }) => !served.has(id))].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-}
+export const catalog = ({ providers }: Pick<Platform, "providers">): CatalogEntry[] =>
+  [own, ...providers.map(fromProvider)].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 
 export function catalogEntry({ providers }: Pick<Platform, "providers">, id: string): CatalogEntry | undefined {
   const provider = providers.find((each) => each.id === id);
-  return provider ? fromProvider(provider) : [own, ...published].find((entry) => entry.id === id);
+  return provider ? fromProvider(provider) : own.id === id ? own : undefined;
 }
 
 export const knownServer = (platform: Pick<Platform, "providers">, id: string): boolean => catalogEntry(platform, id) !== undefined;

@@ -45,8 +45,7 @@ export function connectableServer(platform: Catalogue, id: string): ProviderDefi
   const entry = entryOf(platform, id);
   const definition = platform.providers.find((provider) => provider.id === id);
   if (definition && definition.authType !== "none") return definition;
-  const reason = entry.authType === "none" ? "it needs no connection" : "this server has no adapter for it yet";
-  throw new Failure("server_not_connectable", { field: "server_id", serverId: id, reason });
+  throw new Failure("server_not_connectable", { field: "server_id", serverId: entry.id, reason: "it needs no connection" });
 }
 
 function entryOf(platform: Catalogue, id: string): CatalogEntry {
@@ -61,7 +60,7 @@ function toServer(platform: Catalogue, entry: CatalogEntry): Server {
   const isAdapted = platform.providers.some((provider) => provider.id === id);
   const tools = toolsOf(platform, id);
   return {
-    id, name, category, country, auth_type: authType, status: isAdapted || tools.length > 0 ? "live" : "coming-soon",
+    id, name, category, country, auth_type: authType, status: isAdapted ? "beta" : "live",
     description: describe(id, served, tools), capabilities: [...new Set(served.map(({ tool }) => tool))], tools_count: tools.length,
     connectable: isAdapted && authType !== "none", sandbox_available: isAdapted,
   };
@@ -73,7 +72,7 @@ function describe(id: string, served: readonly Rail[], tools: readonly CatalogTo
   const capabilities = [...new Set(served.map(({ tool }) => tool))];
   const abilities = capabilities.map((tool) => `${tool} (${served.filter((rail) => rail.tool === tool).map(({ method }) => method).join(", ")})`);
   if (tools.length > 0) abilities.push(`tools of its own (${tools.length})`);
-  return abilities.length > 0 ? `Serves ${abilities.join("; ")}.` : "Named by released clients; this server has no adapter for it yet.";
+  return `Serves ${abilities.join("; ")}.`;
 }
 
 function fits(server: Server, { category, country, q, status, auth_type }: Domain<(typeof listOperation)["input"]>): boolean {

@@ -19,6 +19,9 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   ["nonce", /(?<="nonce":")[\w-]{22}/],
   ["ed25519", /(?<![\w-])[\w-]{86}(?![\w-])/],
   ["public_key", /(?<![\w-])[\w-]{43}(?![\w-])/],
+  // Of the companies that twins of tax authorities open.
+  ["cnpj", /\b\d{8}0001\d{2}\b/],
+  ["cuit", /\b30\d{9}\b/],
   ["link_token", /\blnk_[A-Za-z0-9]{16,}\b/],
   ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
   // Counted over all accounts of a twin.

@@ -11,7 +11,7 @@ export const catalogCases: Cases = {
     },
     {
       title: "filters by everything there is, and pages",
-      call: () => ({ input: { category: "messaging", country: "BR", q: "api", status: "live", auth_type: "path_secret", limit: 1, offset: 0 } }),
+      call: () => ({ input: { category: "messaging", country: "BR", q: "api", status: "beta", auth_type: "path_secret", limit: 1, offset: 0 } }),
       answer: { servers: [{ id: "z-api" }], filtered: 1, limit: 1 },
     },
   ],
@@ -43,7 +43,7 @@ export const catalogCases: Cases = {
     { title: "knows no other", call: () => ({ input: { server_id: "nowhere" } }), failure: noServer },
     {
       title: "says of one without an adapter that it cannot be connected",
-      call: () => ({ input: { server_id: "siigo" } }),
+      call: () => ({ input: { server_id: "codespar" } }),
       failure: notConnectable,
     },
   ],

@@ -44,7 +44,7 @@ export const connectionCases: Cases = {
     },
     {
       title: "connects nothing without an adapter",
-      call: () => ({ input: { server_id: "siigo", secret: "any" } }),
+      call: () => ({ input: { server_id: "codespar", secret: "any" } }),
       failure: notConnectable,
     },
   ],
@@ -134,7 +134,7 @@ export const connectionCases: Cases = {
     },
     {
       title: "links to nothing without an adapter",
-      call: () => ({ input: { server_id: "siigo", user_id: "ana", redirect_uri: "https://app.example.com" } }),
+      call: () => ({ input: { server_id: "codespar", user_id: "ana", redirect_uri: "https://app.example.com" } }),
       failure: notConnectable,
     },
   ],

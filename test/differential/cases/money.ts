@@ -59,7 +59,7 @@ export const moneyCases: Cases = {
     {
       title: "lists the rails of one tool",
       call: () => ({ input: { tool: "codespar_invoice" } }),
-      answer: { rails: [{ id: "nfse", connected: true, health: "untried", p50_ms: null, last_error: null }] },
+      answer: { rails: expect.arrayContaining([expect.objectContaining({ id: "nfse", connected: true, health: "untried", p50_ms: null, last_error: null })]) },
     },
     {
       title: "lists nothing for what is no tool",

@@ -124,7 +124,11 @@ export const sessionCases: Cases = {
     },
     {
       title: "lists the servers that a session names, connected or not",
-      call: async (scene) => ({ input: { session_id: await scene.session({ servers: ["siigo", "asaas"] }) } }),
+      call: async (scene) => {
+        const { connections } = await scene.call("connections.list", { server_id: "siigo" });
+        await scene.call("connections.revoke", { connection_id: connections[0]!.id });
+        return { input: { session_id: await scene.session({ servers: ["siigo", "asaas"] }) } };
+      },
       answer: { servers: [{ id: "siigo", connected: false }, { id: "asaas", connected: true }] },
     },
     { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
