@@ -48,6 +48,8 @@ export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_checkout", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "stripe-acp-card", tool: "codespar_checkout", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
+  { id: "asaas-pix", tool: "codespar_wallet", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
+  { id: "mercado-pago-pix", tool: "codespar_wallet", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "nfse", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "nfe-io", priority: 1 },
   { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfse", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },
   { id: "focus-nfe", tool: "codespar_invoice", verb: "invoice", method: "nfe", currencies: ["BRL"], country: "BR", provider: "focus-nfe", priority: 2 },

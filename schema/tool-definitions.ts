@@ -3,7 +3,7 @@
  * request, so bounds, patterns and formats stay out: the door checks them and names the field that is wrong.
  */
 import type { z } from "zod";
-import { metaToolList, toolSets, type ToolSet } from "./meta-tools/index.ts";
+import { toolSets, type ToolSet } from "./meta-tools/index.ts";
 import { amountUnits } from "./money.ts";
 import type { MetaTool } from "./meta-tools/meta-tool.ts";
 import { readFields, type WireField, type WireSchema } from "./wire-schema.ts";
@@ -36,7 +36,7 @@ export interface ToolDefinition {
  *
  * unit  in which the amounts will be read that a caller may write in either: a model writes what it is shown
  */
-export const toolDefinitions = (unit: "minor" | "major" = "minor", set: ToolSet | "every" = "core9"): readonly ToolDefinition[] => definitions[set][unit];
+export const toolDefinitions = (unit: "minor" | "major" = "minor", set: ToolSet = "core9"): readonly ToolDefinition[] => definitions[set][unit];
 
 export const toolDefinition = (tool: MetaTool): ToolDefinition =>
   ({ name: tool.name, description: tool.description, input_schema: inputSchemaOf(tool.shown, tool.advertisedRequired) });
@@ -112,4 +112,4 @@ function inBothUnits(tools: readonly MetaTool[]): Record<"minor" | "major", read
   return { minor, major: minor.map(inMajorUnits) };
 }
 
-const definitions = { core9: inBothUnits(toolSets.core9), all: inBothUnits(toolSets.all), every: inBothUnits(metaToolList) };
+const definitions = { core9: inBothUnits(toolSets.core9), all: inBothUnits(toolSets.all) };

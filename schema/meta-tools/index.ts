@@ -13,6 +13,7 @@ import type { MetaTool } from "./meta-tool.ts";
 import { notify } from "./notify.ts";
 import { pay } from "./pay.ts";
 import { ship } from "./ship.ts";
+import { wallet } from "./wallet.ts";
 
 /** In the order models are shown them. */
 const core = {
@@ -29,12 +30,13 @@ const core = {
 
 const further = {
   codespar_checkout: checkout,
+  codespar_wallet: wallet,
   codespar_ledger: ledger,
   codespar_get_started: getStarted,
+  codespar_list_tools: listTools,
 } as const;
 
-/** `codespar_list_tools` is for callers: a model has its tools before it. */
-export const metaTools = { ...core, ...further, codespar_list_tools: listTools } as const;
+export const metaTools = { ...core, ...further } as const;
 
 export type MetaToolName = keyof typeof metaTools;
 
@@ -45,6 +47,6 @@ export const metaToolList: readonly MetaTool[] = Object.values(metaTools) as unk
 /** Which meta-tools a project's models and sessions are shown. Every one of them can be called whatever is shown. */
 export const toolSets = {
   core9: Object.values(core) as unknown as readonly MetaTool[],
-  all: Object.values({ ...core, ...further }) as unknown as readonly MetaTool[],
+  all: Object.values(metaTools) as unknown as readonly MetaTool[],
 } as const;
 export type ToolSet = keyof typeof toolSets;

@@ -30,6 +30,8 @@ export interface MetaTool<
   readonly reshape: (args: JsonObject) => JsonObject;
   /** What a provider is asked, where that is not the arguments themselves. */
   readonly asked?: (parsed: never) => object;
+  /** What is answered of a provider's result, where that is not the result itself. */
+  readonly told?: (result: never) => object;
   readonly output: Output;
 }
 
@@ -64,6 +66,7 @@ export function metaTool<
   aliases?: readonly (readonly [string, string])[];
   reshape?: (args: JsonObject) => JsonObject;
   asked?: (parsed: never) => object;
+  told?: (result: never) => object;
   output: Output;
 }): MetaTool<Name, z.ZodObject<Shown & Caller>, Output> {
   const { shown, caller, aliases = [], reshape = (args) => args, advertisedRequired = [], ...rest } = definition;

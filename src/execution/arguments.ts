@@ -66,6 +66,7 @@ function completeFromMerchant(tool: MetaToolName, args: JsonObject, merchant: Me
   if (!merchant) return args;
   if (tool === "codespar_ship" && args["action"] !== "track")
     return { ...args, origin: args["origin"] ?? merchant.sender, items: args["items"] ?? [merchant.defaultParcel] };
+  if (tool === "codespar_wallet") return { ...args, payer: args["payer"] ?? { name: merchant.name, document: merchant.taxId } };
   // The merchant's service is one that a Brazilian city knows: it describes no goods, and nothing sold elsewhere.
   if (tool === "codespar_invoice" && (args["type"] ?? "nfse") === "nfse" && Array.isArray(args["items"])) {
     const { description, serviceCode } = merchant.defaultService;

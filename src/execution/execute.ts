@@ -5,7 +5,7 @@
 import { rails } from "../../providers/rails.ts";
 import { asFailure, Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
-import type { MetaToolName } from "../../schema/meta-tools/index.ts";
+import { metaTools, type MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import { isTerminal } from "../../schema/settlement.ts";
 import { findUnstorable } from "../../schema/storable.ts";
@@ -27,7 +27,7 @@ import { localActs, localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { recordFinished, storedError } from "./record.ts";
-import { canonicalName, mockedName, OURS, resolveTool, type ResolvedTool } from "./resolve.ts";
+import { mockedName, OURS, readName, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
 export interface ExecuteRequest {
@@ -68,14 +68,16 @@ function requireStorable(input: JsonObject): void {
 }
 
 async function run(platform: Platform, request: ExecuteRequest, session: SessionRow): Promise<{ row: AnsweredRow; replayed?: boolean }> {
-  const written = canonicalName(request.tool);
+  const written = readName(platform, request.tool);
   const mocked = await mockedAnswer(platform, session, mockedName(written));
   if (mocked) return { row: await writeFinished(platform, request, { server: MOCKED, output: mocked, input: request.input }) };
   const resolved = resolveTool(platform, written);
   if (resolved.kind === "native") return claimAndDispatch(platform, request, await prepareNative(platform, request, session, resolved));
 
   const { tool, provider, name } = resolved;
-  const { canonical, parsed } = prepareArguments(tool, { ...(provider && { provider }), ...request.input }, projectOf(request));
+  const known = { ...(provider && { provider }), ...(name === metaTools.codespar_wallet.name && { consumer_id: session.userId }) };
+  const { canonical, parsed } = prepareArguments(tool, { ...known, ...request.input }, projectOf(request));
+  if (request.origin !== "direct") refuseOthersWallet(canonical, session);
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
   if (local) return { row: await writeFinished(platform, request, { server: OURS, output: await local(platform, request.principal, session), input: canonical }) };
   const act = localActs[tool.name as MetaToolName]?.(parsed as never);
@@ -87,6 +89,12 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   // By what was understood, not by what was written: a default that is spelled out means the same.
   const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
   return claimAndDispatch(platform, request, { name, serverId: OURS, canonical, fingerprint, plan, targets, routing, failoverTrail });
+}
+
+/** A model sees and fills the wallet of its session's user, whatever consumer it names. */
+function refuseOthersWallet({ consumer_id: consumerId }: JsonObject, { userId }: SessionRow): void {
+  if (consumerId !== undefined && consumerId !== userId)
+    throw new Failure("invalid_args", { field: "consumer_id", problem: "is not this session's user", expected: userId });
 }
 
 /** Whatever mandate a model names, it has to be of the session's user. */

@@ -6,6 +6,7 @@ import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { ManageConnectionsRequest, ManageConnectionsResult } from "../../schema/meta-tools/manage-connections.ts";
 import type { LedgerRequest } from "../../schema/meta-tools/ledger.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
+import type { WalletRequest } from "../../schema/meta-tools/wallet.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
 import { accountBalance, bookEntry, openAccount, type LocalAct } from "../ledger/books.ts";
@@ -14,6 +15,7 @@ import { catalogEntry } from "../rails/catalog.ts";
 import type { SessionRow } from "../sessions/sessions.ts";
 import { sessionTools } from "../sessions/tools.ts";
 import { paymentStatus } from "../settlement/status.ts";
+import { walletBalance, walletStatement } from "../wallets/statement.ts";
 import { discover } from "./discover.ts";
 import { firstSteps } from "./first-steps.ts";
 
@@ -29,6 +31,10 @@ export const localTools: { [Name in MetaToolName]?: (request: never) => Answer |
     request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
   codespar_ledger: (request: LedgerRequest) =>
     request.action === "balance" ? (platform, principal) => accountBalance(platform, principal, request) : undefined,
+  codespar_wallet: (request: WalletRequest) => {
+    if (request.action === "receive") return undefined;
+    return (platform, principal) => (request.action === "balance" ? walletBalance : walletStatement)(platform, principal, request);
+  },
   codespar_get_started: () => (platform, principal) => firstSteps(platform, principal),
   codespar_list_tools: () => async (platform, principal, { servers }) => {
     const tools = sessionTools(platform, servers, principal.settings).map(({ name, description, server }) => ({ name, description, server }));

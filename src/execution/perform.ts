@@ -17,7 +17,9 @@ export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown)
     const run = provider[verb] as ((request: unknown, call: CallContext) => Promise<Outcome<unknown>>) | undefined;
     if (!run) throw new Error(`${connection.serverId} has no ${verb}`);
     const answer = await run(tool.asked ? tool.asked(parsed as never) : parsed, call);
-    return answer.outcome === "accepted" ? { ...answer, result: z.encode(tool.output, answer.result) as object } : answer;
+    if (answer.outcome !== "accepted") return answer;
+    const told = tool.told ? tool.told(answer.result as never) : answer.result;
+    return { ...answer, result: z.encode(tool.output, told) as object };
   };
 
 export const performNative = (definition: ProviderDefinition, tool: NativeTool, args: Record<string, unknown>): Perform =>

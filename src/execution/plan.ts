@@ -11,6 +11,7 @@ import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import type { ShipRequest } from "../../schema/meta-tools/ship.ts";
+import type { WalletRequest } from "../../schema/meta-tools/wallet.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
 import { AMOUNT_MINOR_MAX, currencies, fromDecimal, toDecimal, type Money } from "../../schema/money.ts";
 import type { SettlementKind } from "../../schema/settlement.ts";
@@ -56,6 +57,20 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
       identity: { payee: partyIdentity(buyer), amount: String(amount), currency, method, reference: reference ?? orderReference(metadata) },
     };
   }) satisfies Planner<CheckoutRequest> as Planner<never>,
+
+  codespar_wallet: ((request: WalletRequest) => {
+    const { amount, currency, consumer_id: consumerId, payer } = request;
+    if (amount === undefined) throw new Failure("invalid_args", { field: "amount", problem: "is required to receive, expected an integer in minor units", expected: "an integer in minor units" });
+    if (!request.dynamic) throw new Failure("rail_unavailable", { field: "dynamic", rail: "a static Pix code", reason: "this server mints dynamic codes only" });
+    if (!payer) throw new Failure("invalid_args", { field: "payer", problem: "is required where the project has no merchant", expected: "name and document of who tops up" });
+    return {
+      need: { tool: "codespar_wallet", method: "pix", currency, provider: request.provider },
+      money: { amountMinor: amount, currency },
+      settles: "payment",
+      acts: true,
+      identity: { payee: consumerId ?? "", amount: String(amount), currency, reference: orderReference(request.metadata) },
+    };
+  }) satisfies Planner<WalletRequest> as Planner<never>,
 
   codespar_pay: ((request: PayoutRequest) => {
     if (request.amount === undefined)

@@ -16,7 +16,7 @@ import { dispatch, type Target } from "./dispatch.ts";
 import { performNative, performVerb } from "./perform.ts";
 import { proxyPerformer } from "./proxy.ts";
 import { recordEnded } from "./record.ts";
-import { canonicalName, resolveTool } from "./resolve.ts";
+import { readName, resolveTool } from "./resolve.ts";
 
 /** How many a process takes at a time. */
 const BATCH_MAX = 20;
@@ -76,7 +76,7 @@ function targetOf(platform: Platform, { toolName, input, routing, connectionId }
   const to = { provider: chosen.provider, rail: chosen.rail, connectionId };
   const proxied = proxyPerformer(platform, toolName, input);
   if (proxied) return { ...to, perform: proxied };
-  const resolved = resolveTool(platform, canonicalName(toolName));
+  const resolved = resolveTool(platform, readName(platform, toolName));
   if (resolved.kind === "native") {
     const { idempotency_key: _key, ...args } = input;
     return { ...to, perform: performNative(resolved.server, resolved.tool, resolved.tool.input.parse(args)) };

@@ -14,6 +14,18 @@ export type ResolvedTool =
 /** `asaas__create_payment` and `asaas/create_payment` are one tool. */
 export const canonicalName = (name: string): string => (isMetaTool(name) ? name : name.replace("__", "/"));
 
+/** The same for a name as a caller wrote it; older pages join server and tool by one underscore: `mercadopago_create_preference`. */
+export function readName({ providers }: Pick<Platform, "providers">, name: string): string {
+  const canonical = canonicalName(name);
+  if (canonical.includes("/") || isMetaTool(canonical)) return canonical;
+  for (const { id, native } of providers) {
+    const prefix = `${id.replaceAll("-", "")}_`;
+    const tool = name.startsWith(prefix) ? native?.tools.find((each) => each.name === name.slice(prefix.length)) : undefined;
+    if (tool) return `${id}/${tool.name}`;
+  }
+  return canonical;
+}
+
 /** What a mock is declared under: a meta-tool by its own name, whoever it goes through. */
 export function mockedName(canonical: string): string {
   const tool = canonical.split("/")[1];

@@ -31,11 +31,14 @@ export const accounts = {
   /** What the merchant owes a consumer, and the part of it that is set aside for payments under way. */
   wallet: (consumerId: string) => `wallet:${consumerId}`,
   walletHeld: (consumerId: string) => `wallet:${consumerId}:held`,
+  /** What a consumer owes for a top-up that was given back after it was spent. */
+  walletOwed: (consumerId: string) => `wallet:${consumerId}:owed`,
   /** What consumers' banks owe for funds drawn from them. */
   fundingSource: (rail: string) => `source:${rail}`,
 } as const;
 
-interface Movement {
+/** A payment as it settled at its provider. */
+export interface Movement {
   toolCallId: string;
   provider: string;
   money: Money;
@@ -112,6 +115,33 @@ export function walletFunded({ toolCallId, consumerId, money, occurredAt }: Wall
   return balanced({
     key: `wallet_funded:${toolCallId}`, toolCallId, occurredAt, description: `Funds drawn by ${rail}`,
     entries: [debit(accounts.fundingSource(rail), money, money.amountMinor), credit(accounts.wallet(consumerId), money, money.amountMinor)],
+  });
+}
+
+/** A top-up settled: the provider holds the net for the merchant, who owes the consumer the gross; the fee is the merchant's. */
+export function walletToppedUp({ consumerId, ...movement }: Movement & { consumerId: string }): Posting {
+  const { toolCallId, provider, money, feeMinor, occurredAt } = movement;
+  return balanced({
+    key: `wallet_topped_up:${toolCallId}`, toolCallId, occurredAt, description: `Top-up settled by ${provider}`,
+    entries: [
+      debit(accounts.atProvider(provider), money, money.amountMinor - feeMinor),
+      debit(accounts.feesOf(provider), money, feeMinor),
+      credit(accounts.wallet(consumerId), money, money.amountMinor),
+    ],
+  });
+}
+
+/** A settled top-up that its payer got back. What the wallet no longer has, the consumer owes. */
+export function topUpReturned(
+  { toolCallId, provider, consumerId, money, occurredAt, coveredMinor }: Omit<Movement, "feeMinor"> & { consumerId: string; coveredMinor: bigint }, why: Return,
+): Posting {
+  return balanced({
+    key: `top_up_returned:${toolCallId}`, toolCallId, occurredAt, description: `Top-up ${why} by ${provider}`,
+    entries: [
+      debit(accounts.wallet(consumerId), money, coveredMinor),
+      debit(accounts.walletOwed(consumerId), money, money.amountMinor - coveredMinor),
+      credit(accounts.atProvider(provider), money, money.amountMinor),
+    ],
   });
 }
 

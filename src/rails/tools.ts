@@ -5,7 +5,7 @@ import { Failure } from "../../schema/failures.ts";
 import type { MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import type { Domain } from "../../schema/operation.ts";
 import { inputSchemaOf, toolDefinitions } from "../../schema/tool-definitions.ts";
-import { canonicalName, resolveTool } from "../execution/resolve.ts";
+import { readName, resolveTool } from "../execution/resolve.ts";
 import type { Platform } from "../platform.ts";
 import { catalog, knownServer } from "./catalog.ts";
 
@@ -15,7 +15,7 @@ export type CatalogTool = Tool;
 export const META = "codespar";
 
 export function toolsOf({ providers }: Pick<Platform, "providers">, serverId: string): CatalogTool[] {
-  if (serverId === META) return toolDefinitions("minor", "every").map(({ name, description }) => ({ name, server: META, description }));
+  if (serverId === META) return toolDefinitions("minor", "all").map(({ name, description }) => ({ name, server: META, description }));
   const native = providers.find((provider) => provider.id === serverId)?.native?.tools ?? [];
   return native.map(({ name, description }) => ({ name: `${serverId}/${name}`, server: serverId, description }));
 }
@@ -38,10 +38,10 @@ export function listTools(
  * throws  tool_not_registered
  */
 export function getTool(platform: Pick<Platform, "providers">, name: string, unit?: "minor" | "major"): Domain<(typeof getOperation)["output"]> {
-  const resolved = resolveTool(platform, canonicalName(name));
+  const resolved = resolveTool(platform, readName(platform, name));
   if (resolved.kind === "meta") {
     const { tool } = resolved;
-    const shown = toolDefinitions(unit, "every").find((each) => each.name === tool.name)!;
+    const shown = toolDefinitions(unit, "all").find((each) => each.name === tool.name)!;
     return { ...shown, server: META, effect: tool.effect, output_schema: outputSchemaOf(tool) };
   }
   const { tool, server } = resolved;

@@ -9,10 +9,13 @@ import type { Currency } from "../../schema/money.ts";
 import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, type SettlementState } from "../../schema/settlement.ts";
 import type { TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
-import { chargeReturned, chargeSettled, payoutReturned, payoutSettled, walletReturned, walletSpent, type Posting } from "../ledger/rules.ts";
+import {
+  chargeReturned, chargeSettled, payoutReturned, payoutSettled, topUpReturned, walletReturned, walletSpent, walletToppedUp, type Movement, type Posting,
+} from "../ledger/rules.ts";
 import { releaseUse, returnUse, spendUse, useOf } from "../mandates/use.ts";
 import { orderedJson, plainJson } from "../json.ts";
 import type { Platform } from "../platform.ts";
+import { creditFunds, uncreditFunds } from "../wallets/funds.ts";
 
 /** The parts of a tool call that settling needs, locked until the transaction ends. */
 export interface LockedCall {
@@ -128,6 +131,7 @@ async function postMovements(tx: TransactionSql, call: LockedCall, states: Reado
   if (call.settles !== "payment" || !isMetaTool(call.toolName) || call.amountMinor === null || call.currency === null) return;
   const hasMoved = states.has("succeeded") || states.has("refunded");
   if (!hasMoved) return states.has("failed") ? releaseUse(tx, call, now) : undefined;
+  if (call.toolName === metaTools.codespar_wallet.name) return postTopUp(tx, call, now);
   const use = await useOf(tx, call);
   const [settled, returned] = await movementsOf(tx, call, use);
   if ((await post(tx, call, settled, now)) && use?.state === "held") await spendUse(tx, call, use, now);
@@ -137,21 +141,50 @@ async function postMovements(tx: TransactionSql, call: LockedCall, states: Reado
 /** Tools whose payments are asked from somebody; every other one sends money. */
 const INBOUND: readonly string[] = [metaTools.codespar_charge.name, metaTools.codespar_checkout.name];
 
+/** The money of a top-up is the consumer's as soon as it has come in, and not any more when its payer got it back. */
+async function postTopUp(tx: TransactionSql, call: LockedCall, now: Date): Promise<void> {
+  const [row] = await tx<{ consumerId: string }[]>`
+    select input->>'consumer_id' as "consumerId" from tool_calls where project_id = ${call.projectId} and id = ${call.id}`;
+  const { consumerId } = row!;
+  const { settled, back, why } = await finalsOf(tx, call);
+  const owner = { orgId: call.orgId, projectId: call.projectId, consumerId, money: settled.money };
+  if (await post(tx, call, walletToppedUp({ ...settled, consumerId }), now)) await creditFunds(tx, owner);
+  if (!back || (await isPosted(tx, call, `top_up_returned:${call.id}`))) return;
+  const coveredMinor = await uncreditFunds(tx, owner);
+  await post(tx, call, topUpReturned({ ...back, consumerId, coveredMinor }, why), now);
+}
+
+async function isPosted(tx: TransactionSql, { projectId }: LockedCall, key: string): Promise<boolean> {
+  return (await tx`select 1 from ledger_transactions where project_id = ${projectId} and key = ${key}`).length > 0;
+}
+
 /** What settled, and what came back after that. A use that was given back already is none: the merchant has paid for it. */
 async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<ReturnType<typeof useOf>>): Promise<[Posting, Posting?]> {
+  const { settled, back, why } = await finalsOf(tx, call);
+  if (use && use.state !== "released") {
+    const { consumerId } = use;
+    return [walletSpent({ ...settled, consumerId }), back && walletReturned({ ...back, consumerId }, why)];
+  }
+  if (INBOUND.includes(call.toolName)) return [chargeSettled(settled), back && chargeReturned(back, why)];
+  return [payoutSettled(settled), back && payoutReturned(back, why)];
+}
+
+interface Finals {
+  settled: Movement;
+  back: Movement | undefined;
+  why: "refunded" | "reversed";
+}
+
+/** How a payment ended, and whether it came back after that. */
+async function finalsOf(tx: TransactionSql, call: LockedCall): Promise<Finals> {
   const finals = await tx<FinalEvent[]>`
     select distinct on (state) state, amount_minor as "amountMinor", fee_minor as "feeMinor", provider, occurred_at as "occurredAt" from settlement_events
     where project_id = ${call.projectId} and tool_call_id = ${call.id} and state in ('succeeded', 'refunded', 'failed') order by state, id`;
   const of = (state: SettlementState) => finals.find((event) => event.state === state);
   const settled = (of("succeeded") ?? of("refunded"))!;
-  // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
-  const [back, why] = of("refunded") ? ([of("refunded"), "refunded"] as const) : ([of("failed"), "reversed"] as const);
   const money = { amountMinor: settled.amountMinor ?? call.amountMinor!, currency: call.currency! };
-  const movement = (event: FinalEvent) => ({ toolCallId: call.id, provider: event.provider, money, feeMinor: settled.feeMinor ?? 0n, occurredAt: event.occurredAt });
-  if (use && use.state !== "released") {
-    const { consumerId } = use;
-    return [walletSpent({ ...movement(settled), consumerId }), back && walletReturned({ ...movement(back), consumerId }, why)];
-  }
-  if (INBOUND.includes(call.toolName)) return [chargeSettled(movement(settled)), back && chargeReturned(movement(back), why)];
-  return [payoutSettled(movement(settled)), back && payoutReturned(movement(back), why)];
+  const movement = (event: FinalEvent): Movement => ({ toolCallId: call.id, provider: event.provider, money, feeMinor: settled.feeMinor ?? 0n, occurredAt: event.occurredAt });
+  // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
+  const returned = of("refunded") ?? of("failed");
+  return { settled: movement(settled), back: returned && movement(returned), why: of("refunded") ? "refunded" : "reversed" };
 }

@@ -68,6 +68,30 @@ export const takeFunds = (tx: TransactionSql, payment: WalletPayment): Promise<v
 export const returnFunds = (tx: TransactionSql, payment: WalletPayment): Promise<void> =>
   changeSlot(tx, payment, { balanceMinor: payment.money.amountMinor, heldMinor: 0n });
 
+/** Adds what came in from outside. The posting is the settlement's. */
+export async function creditFunds(tx: TransactionSql, { orgId, projectId, consumerId, money }: Omit<WalletPayment, "toolCallId" | "at">): Promise<void> {
+  await tx`
+    insert into wallet_slots (org_id, project_id, consumer_id, currency, balance_minor, held_minor)
+    values (${orgId}, ${projectId}, ${consumerId}, ${money.currency}, ${money.amountMinor}, 0)
+    on conflict (project_id, consumer_id, currency) do update set balance_minor = wallet_slots.balance_minor + excluded.balance_minor`;
+}
+
+/**
+ * Takes away what came in and was given back to its payer.
+ *
+ * returns  how much of it the wallet still had free, in minor units; the rest the consumer owes
+ */
+export async function uncreditFunds(tx: TransactionSql, { projectId, consumerId, money }: Omit<WalletPayment, "toolCallId" | "at">): Promise<bigint> {
+  const [row] = await tx<{ free: bigint }[]>`
+    select balance_minor - held_minor as free from wallet_slots
+    where project_id = ${projectId} and consumer_id = ${consumerId} and currency = ${money.currency} for update`;
+  const covered = row!.free < money.amountMinor ? row!.free : money.amountMinor;
+  await tx`
+    update wallet_slots set balance_minor = balance_minor - ${covered}
+    where project_id = ${projectId} and consumer_id = ${consumerId} and currency = ${money.currency}`;
+  return covered;
+}
+
 async function changeSlot(tx: TransactionSql, { projectId, consumerId, money }: WalletPayment, by: { balanceMinor: bigint; heldMinor: bigint }): Promise<void> {
   await tx`
     update wallet_slots set balance_minor = balance_minor + ${by.balanceMinor}, held_minor = held_minor + ${by.heldMinor}

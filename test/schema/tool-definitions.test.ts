@@ -20,7 +20,7 @@ test("they come in the order of the contract, the same at every call", () => {
   expect(JSON.stringify(toolDefinitions())).toBe(JSON.stringify(toolDefinitions()));
 });
 
-describe.each(toolDefinitions("minor", "every").map((tool) => [tool.name, tool] as const))("%s", (name, tool) => {
+describe.each(toolDefinitions("minor", "all").map((tool) => [tool.name, tool] as const))("%s", (name, tool) => {
   test("is one object whose required arguments are all there", () => {
     expect(Object.keys(tool.input_schema)).toEqual(["type", "properties", "required"]);
     expect(tool.input_schema.type).toBe("object");

@@ -97,7 +97,7 @@ describe("servers", () => {
 describe("tools", () => {
   test("the meta-tools are the tools of the server codespar", async () => {
     const { tools } = await app.call("servers.get", { server_id: "codespar" });
-    expect(tools.map(({ name }) => name)).toEqual(toolDefinitions("minor", "every").map(({ name }) => name));
+    expect(tools.map(({ name }) => name)).toEqual(toolDefinitions("minor", "all").map(({ name }) => name));
     expect(await app.call("servers.tools", { server_id: "codespar" })).toEqual({ server_id: "codespar", total: tools.length, tools });
     expect((await read("/tools?server=codespar")).body["data"]).toEqual(tools);
   });
