@@ -10,6 +10,7 @@ import { listServers, listTools, Server, Tool } from "../../../schema/catalog.ts
 import { Connection, listConnections } from "../../../schema/connections.ts";
 import { LogEntry, sessionLogs } from "../../../schema/logs.ts";
 import type { Route, Wire } from "../../../schema/operation.ts";
+import { manageConnections } from "../../../schema/meta-tools/manage-connections.ts";
 import { Project } from "../../../schema/projects.ts";
 import { Session } from "../../../schema/sessions.ts";
 import { execute } from "../../../schema/tool-calls.ts";
@@ -108,8 +109,9 @@ export const shapes: { [Name in OperationName]?: Shape<Wire<Operations[Name]["ou
   "connections.updateMetadata": { output: asRestConnection, response: RestConnection },
   "projects.list": { output: (page) => ({ ...page, data: page.projects }), response: RestProjectPage },
   "tools.execute": {
-    input: ({ params, ...fields }) => ({ ...(params !== undefined && { input: params }), ...fields }),
-    request: execute.input.extend({
+    input: ({ params, ...fields }) => withNamedServer({ ...(params !== undefined && { input: params }), ...fields }),
+    request: (execute.input as z.ZodObject).safeExtend({
+      input: z.union([z.record(z.string(), z.unknown()), z.string()]).default({}).describe("The tool's arguments; a server's id alone will do for codespar_manage_connections."),
       params: z.record(z.string(), z.unknown()).optional().describe("The same as `input`."),
     }),
   },
@@ -136,6 +138,10 @@ export const frames: { [Name in SubscriptionName]?: z.ZodType } = {
   "payments.watch": watch("payments.watch"),
   "verifications.watch": watch("verifications.watch"),
 };
+
+/** The wizard is published with a server's id in place of its arguments (contradiction C-18). */
+const withNamedServer = (fields: Record<string, unknown>): Record<string, unknown> =>
+  fields["tool"] === manageConnections.name && typeof fields["input"] === "string" ? { ...fields, input: { server_id: fields["input"] } } : fields;
 
 /** Further published routes of an operation. */
 export const aliases: Record<Route, OperationName> = {
