@@ -9,9 +9,9 @@ export async function connectTwins(platform: Platform, project: { orgId: string;
   const known = await platform.db.sql<{ id: string }[]>`
     select distinct server_id as id from connections where project_id = ${project.projectId} and user_id is null`;
   const connectedOnce = new Set(known.map(({ id }) => id));
-  for (const provider of platform.providers)
-    if (!connectedOnce.has(provider.id))
-      await connectTwin(platform, { ...project, provider, userId: null, displayName: `${provider.title} (sandbox)`, settings: {} });
+  const unconnected = platform.providers.filter(({ id }) => !connectedOnce.has(id));
+  await Promise.all(unconnected.map((provider) =>
+    connectTwin(platform, { ...project, provider, userId: null, displayName: `${provider.title} (sandbox)`, settings: {} })));
 }
 
 /**
