@@ -1,9 +1,10 @@
 /**
- * The contract as files that reviewers read the diff of: `schema/published/`.
+ * The contract as files that reviewers read the diff of: `schema/published/`, and the rails as a page beside their providers.
  * `npm run publish:contract` writes them; with `--check` it exits 1 and names the first line that differs.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { railTable } from "./rail-table.ts";
 import { wholeContract } from "./surfaces/contract.ts";
 import { printSchema } from "./surfaces/graphql/graphql-js.ts";
 import { buildGraphqlSchema } from "./surfaces/graphql/schema.ts";
@@ -17,6 +18,7 @@ export function publishedFiles(): Record<string, string> {
     "schema.graphql": `${printSchema(graphql)}\n`,
     "openapi.json": jsonFile(openApiDocument()),
     "tools.json": jsonFile(toolDefinitions()),
+    "../../providers/RAILS.md": railTable(),
   };
 }
 

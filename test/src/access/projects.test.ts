@@ -107,9 +107,9 @@ test("a change of settings keeps what it does not name, and a merchant is replac
   const change = (settings: object) => app.call("projects.update", { project_id, settings }, service);
   const first = await change({ failover_when_not_reached: true, charge_amount_unit: "minor" });
   const merchant = { ...first.settings.merchant!, name: "Loja Nova", tax_id: "11144477735" };
-  expect((await change({ merchant })).settings).toEqual({ charge_amount_unit: "minor", failover_when_not_reached: true, merchant });
+  expect((await change({ merchant })).settings).toEqual({ charge_amount_unit: "minor", failover_when_not_reached: true, strict_servers: false, tool_set: "core9", merchant });
   expect((await change({ merchant: null, failover_when_not_reached: false })).settings)
-    .toEqual({ charge_amount_unit: "minor", failover_when_not_reached: false, merchant: null });
+    .toEqual({ charge_amount_unit: "minor", failover_when_not_reached: false, strict_servers: false, tool_set: "core9", merchant: null });
   await expect(change({ merchant: { ...merchant, tax_id: "12" } })).rejects.toMatchObject({ code: "validation_failed", at: { field: "settings.merchant.tax_id" } });
 });
 
