@@ -35,6 +35,9 @@ export const sessionLogs = operation({
 export const BACKFILL_MAX = 100;
 const BACKFILL_DEFAULT = 10;
 
+export const WatchedLogEntry = LogEntry.extend({ cursor: z.string().describe("Give it as `after` to resume behind this line.") }).meta({ id: "WatchedLogEntry" });
+export type WatchedLogEntry = z.output<typeof WatchedLogEntry>;
+
 export const watchLogs = subscription({
   name: "logs.watch",
   field: "logs",
@@ -47,8 +50,9 @@ export const watchLogs = subscription({
     status: ToolCallStatus.optional(),
     tool: z.string().max(200).optional(),
     limit: z.coerce.number<number | string>().int().min(0).max(BACKFILL_MAX).default(BACKFILL_DEFAULT).describe("How many earlier lines to begin with."),
+    after: z.string().optional().describe("A cursor of an earlier stream: what was written behind it is told instead of earlier lines."),
   }),
-  output: LogEntry,
-  errors: [],
-  examples: [{ input: { server: "asaas", status: "success", tool: "codespar_charge", limit: 10 }, items: [logEntry] }],
+  output: WatchedLogEntry,
+  errors: ["cursor_invalid"],
+  examples: [{ input: { server: "asaas", status: "success", tool: "codespar_charge", limit: 10, after: "7412.91" }, items: [{ ...logEntry, cursor: "7413.2" }] }],
 });

@@ -1,9 +1,10 @@
 /** Tool calls as a log: of a session in pages, of a whole project as a stream. */
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
-import type { LogEntry, sessionLogs as logsOperation, watchLogs as watchOperation } from "../../schema/logs.ts";
+import type { LogEntry, sessionLogs as logsOperation, watchLogs as watchOperation, WatchedLogEntry } from "../../schema/logs.ts";
 import type { Domain } from "../../schema/operation.ts";
 import type { Principal } from "../access/keys.ts";
 import type { Streamed } from "../door.ts";
+import { followChanges, type Followed } from "../events/follow.ts";
 import type { Change } from "../events/hub.ts";
 import { cursorId, page } from "../pages.ts";
 import type { Platform } from "../platform.ts";
@@ -26,42 +27,56 @@ export async function sessionLogs(
 
 type Filter = Pick<Domain<(typeof watchOperation)["input"]>, "server" | "status" | "tool">;
 
-/** Some earlier lines, then each call when it begins and when it ends. */
-export async function* watchLogs(
+/** Some earlier lines, or what was written behind `after`; then each call when it begins and when it ends. Throws cursor_invalid. */
+export async function watchLogs(
   platform: Platform,
-  { projectId }: Principal,
-  { limit, ...filter }: Domain<(typeof watchOperation)["input"]>,
+  principal: Principal,
+  { after, ...asked }: Domain<(typeof watchOperation)["input"]>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Streamed<LogEntry>> {
-  // Listening begins before the past is read, so that no change falls between the two.
-  const changes = platform.hub.listen({ projectId, topic: "tool_call" }, signal);
+): Promise<AsyncIterable<Streamed<WatchedLogEntry>>> {
+  const followed = await followChanges(platform.hub, { projectId: principal.projectId, topic: "tool_call" }, after, signal);
+  return lines(platform, principal, followed, { ...asked, ...(after !== undefined && { limit: 0 }) });
+}
+
+async function* lines(
+  platform: Platform, { projectId }: Principal, followed: Followed, { limit, ...filter }: Filter & { limit: number },
+): AsyncGenerator<Streamed<WatchedLogEntry>> {
   const told = new ToldCalls();
+  const newsOf = async (change: Change) => {
+    const row = await findToolCall(platform, projectId, change.subject);
+    return tellsOf(row, change) && told.isNews(row) && fits(row, filter) ? [lineOf(row, change.cursor)] : [];
+  };
   try {
     const backfill = limit === 0 ? [] : await readLog(platform, { projectId, ...filter }, limit);
-    for (const row of backfill.toReversed()) if (told.isNews(row)) yield lineOf(row);
-    for await (const change of changes) {
-      const row = await findToolCall(platform, projectId, change.subject);
-      if (told.isNews(row, change) && fits(row, filter)) yield lineOf(row);
-    }
+    for (const row of backfill.toReversed()) if (told.isNews(row)) yield lineOf(row, followed.start);
+    for await (const change of followed.past()) yield* await newsOf(change);
+    for await (const change of followed.live()) yield* await newsOf(change);
   } finally {
-    await changes.return?.();
+    await followed.close();
   }
 }
 
 /** Of how many calls a watch remembers what it has said. */
 const REMEMBERED_MAX = 1_000;
 
-/** What a watch has said of each call, so that settlement, which changes no line, is not told as one. */
+/** What a watch has said of each call, so that a change between listening and reading the earlier lines is not told twice. */
 class ToldCalls {
   readonly #statuses = new Map<string, ToolCallRow["status"]>();
 
-  isNews({ id, status }: Pick<ToolCallRow, "id" | "status">, change?: Change): boolean {
-    const before = this.#statuses.get(id);
-    if (before === status || (before === undefined && change?.data && "state" in change.data)) return false;
+  isNews({ id, status }: Pick<ToolCallRow, "id" | "status">): boolean {
+    if (this.#statuses.get(id) === status) return false;
     this.#statuses.set(id, status);
     if (this.#statuses.size > REMEMBERED_MAX) this.#statuses.delete(this.#statuses.keys().next().value!);
     return true;
   }
+}
+
+/**
+ * Whether a change brought a call to where it is now: settlement changes no line, and of two changes that are read late only the
+ * second is told, so that a reader who resumes behind the first is not told twice.
+ */
+function tellsOf(row: Pick<ToolCallRow, "outcome">, { data }: Change): boolean {
+  return data?.state === undefined && (data?.outcome ?? null) === row.outcome;
 }
 
 async function readLog(
@@ -89,7 +104,7 @@ const spellings = (tool: string): string[] => [canonicalName(tool), canonicalNam
 
 const serverOf = ({ provider, serverId }: ToolCallRow): string => provider ?? serverId;
 
-const lineOf = (row: ToolCallRow): Streamed<LogEntry> => ({ id: `${row.id}.${row.status}`, item: toEntry(row) });
+const lineOf = (row: ToolCallRow, cursor: string): Streamed<WatchedLogEntry> => ({ id: cursor, item: { ...toEntry(row), cursor } });
 
 function toEntry(row: ToolCallRow): LogEntry {
   const error = row.error?.message ?? row.errorCode;

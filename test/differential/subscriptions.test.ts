@@ -160,6 +160,31 @@ describe("logs.watch", () => {
     await expect.poll(() => lengths(watches), PATIENCE).toEqual([1, 1, 1]);
     expect(watches.map(({ items }) => items)).toMatchObject(watches.map(() => [{ id: tool_call_id, server: "asaas", status: "success" }]));
   });
+
+  test("goes on behind any line, by an argument or as the protocol says it: what ended meanwhile is told once, what settled is not", async () => {
+    const tenant = await newTenant(app);
+    const first = watchesOf("logs.watch", { limit: 0 }, { key: tenant.key });
+    const ids: (string | null)[] = [];
+    for (const [tool, input] of [["codespar_discover", { use_case: "ship" }], ["codespar_charge", mariaCharge], ["codespar_discover", { use_case: "pay" }]] as const) {
+      ids.push((await tenant.run(tool, input)).tool_call_id);
+      await expect.poll(() => first.map(({ items }) => items.at(-1)?.id), PATIENCE).toEqual(first.map(() => ids.at(-1)));
+    }
+    const settled = await tenant.run("codespar_charge", { ...mariaCharge, provider: "asaas" });
+    await expect.poll(() => first.map(({ items }) => items.at(-1)), PATIENCE).toMatchObject(first.map(() => ({ id: settled.tool_call_id, status: "success" })));
+    const cursors = ids.map((id) => first[0]!.items.findLast((line) => line.id === id)!.cursor as string);
+    await app.pass(10_000);
+    expect(await tenant.call("payments.status", { tool_call_id: settled.tool_call_id! })).toMatchObject({ status: "succeeded" });
+
+    for (const [index, after] of cursors.entries()) {
+      const resumed = [
+        ...watchesOf("logs.watch", { after, status: "success" }, { key: tenant.key }),
+        ...watchesOf("logs.watch", { status: "success" }, { key: tenant.key, lastEventId: after }),
+      ];
+      const rest = [...ids.slice(index + 1), settled.tool_call_id];
+      await expect.poll(() => resumed.map(({ items }) => items.map(({ id }) => id)), PATIENCE).toEqual(resumed.map(() => rest));
+      await Promise.all(resumed.map(({ stop }) => stop()));
+    }
+  });
 });
 
 describe("sessions.sendStream", () => {
@@ -305,6 +330,7 @@ describe("refusals before the first item", () => {
         plainly({ limit: 101 }),
         { code: "validation_failed", field: "limit", expected: "Too big: expected number to be <=100", retry: "never", http: 400 },
       ],
+      ["a cursor that no stream gave", plainly({ after: "yesterday" }), noCursor],
       ["a key that may not read", narrowly({}), forbidden],
     ],
     "sessions.sendStream": [

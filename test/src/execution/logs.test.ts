@@ -122,12 +122,12 @@ describe("the stream", () => {
   test("tells a call when it begins and again when it ends", async () => {
     const tenant = await newTenant(app);
     const { tool_call_id } = await tenant.run("codespar_discover", { use_case: "ship" });
-    await app.platform.db.sql`update tool_calls set status = 'running', duration_ms = null where id = ${tool_call_id}`;
+    await app.platform.db.sql`update tool_calls set status = 'running', outcome = null, duration_ms = null where id = ${tool_call_id}`;
     const { read } = await tail("/logs/stream", tenant);
     await until(() => read()).toMatchObject([{ id: tool_call_id, status: "running" }]);
-    await app.platform.db.sql`update tool_calls set status = 'success', duration_ms = 5 where id = ${tool_call_id}`;
+    await app.platform.db.sql`update tool_calls set status = 'success', outcome = 'accepted', duration_ms = 5 where id = ${tool_call_id}`;
     await app.platform.hub.record(app.platform.db.sql, {
-      orgId: tenant.orgId, projectId: tenant.projectId, topic: "tool_call", subject: tool_call_id!, sessionId: null, data: { state: "succeeded" }, at: app.clock.now(),
+      orgId: tenant.orgId, projectId: tenant.projectId, topic: "tool_call", subject: tool_call_id!, sessionId: null, data: { outcome: "accepted" }, at: app.clock.now(),
     });
     app.platform.hub.wake();
     await until(() => read()).toMatchObject([{ status: "running" }, { status: "success", duration_ms: 5 }]);
