@@ -37,6 +37,8 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
 import { picpayTwin } from "./picpay/twin.ts";
+import { pomelo } from "./pomelo/index.ts";
+import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import { siigo } from "./siigo/index.ts";
 import { siigoTwin } from "./siigo/twin.ts";
@@ -58,12 +60,12 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
-  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  nuvemFiscal, omie, persona, picpay, pomelo, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin,
+  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, pomeloTwin, siigoTwin,
   skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 

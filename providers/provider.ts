@@ -9,6 +9,7 @@ import type { Clock } from "../schema/clock.ts";
 import type { ChargeRequest, ChargeResult } from "../schema/meta-tools/charge.ts";
 import type { CryptoRequest, CryptoResult } from "../schema/meta-tools/crypto-pay.ts";
 import type { InvoiceRequest, InvoiceResult } from "../schema/meta-tools/invoice.ts";
+import type { IssueRequest, IssueResult } from "../schema/meta-tools/issue.ts";
 import type { KycRequest, KycResult } from "../schema/meta-tools/kyc.ts";
 import type { NotifyRequest, NotifyResult } from "../schema/meta-tools/notify.ts";
 import type { PayoutRequest, PayoutResult } from "../schema/meta-tools/pay.ts";
@@ -44,6 +45,9 @@ export interface ProviderVerbs {
   notify(request: NotifyRequest, call: CallContext): Promise<Outcome<NotifyResult>>;
   crypto(request: CryptoRequest, call: CallContext): Promise<Outcome<CryptoResult>>;
   verify(request: KycRequest, call: CallContext): Promise<Outcome<KycResult>>;
+  issueCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
+  controlCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
+  readCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
 }
 export type ProviderVerb = keyof ProviderVerbs;
 

@@ -5,6 +5,7 @@ import { cryptoPay } from "./crypto-pay.ts";
 import { discover } from "./discover.ts";
 import { getStarted } from "./get-started.ts";
 import { invoice } from "./invoice.ts";
+import { issue } from "./issue.ts";
 import { kyc } from "./kyc.ts";
 import { ledger } from "./ledger.ts";
 import { listTools } from "./list-tools.ts";
@@ -32,6 +33,7 @@ const further = {
   codespar_checkout: checkout,
   codespar_wallet: wallet,
   codespar_ledger: ledger,
+  codespar_issue: issue,
   codespar_get_started: getStarted,
   codespar_list_tools: listTools,
 } as const;

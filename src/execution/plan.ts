@@ -6,6 +6,7 @@ import { toCharge, type CheckoutRequest } from "../../schema/meta-tools/checkout
 import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { invoiceCurrencies, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
+import type { IssueRequest } from "../../schema/meta-tools/issue.ts";
 import type { KycRequest } from "../../schema/meta-tools/kyc.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
@@ -147,6 +148,33 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
     settles: "verification",
     acts: true,
   })) satisfies Planner<KycRequest> as Planner<never>,
+
+  codespar_issue: ((request: IssueRequest) => {
+    const { action, cardholder_id, program_id, provider, metadata } = request;
+    for (const field of cardArguments[action])
+      if (request[field] === undefined) throw new Failure("invalid_args", { field, problem: `is required for ${action}`, expected: cardFields[field] });
+    const isNew = action === "card-virtual" || action === "card-physical";
+    return {
+      need: { tool: "codespar_issue", method: action, provider },
+      settles: undefined,
+      acts: action !== "card-get",
+      // A control is no such effect: a card that is frozen, unfrozen and frozen again was asked for three times.
+      ...(isNew && { identity: { action, cardholder_id, program_id, reference: orderReference(metadata) } }),
+    };
+  }) satisfies Planner<IssueRequest> as Planner<never>,
+};
+
+const cardFields = {
+  cardholder_id: "the issuer's id of the cardholder", program_id: "the issuer's id of the card program", shipping_address: "where the card is sent",
+  card_id: "the id of a card", control: "freeze, unfreeze or cancel",
+} as const satisfies Partial<Record<keyof IssueRequest, string>>;
+
+/** What each action cannot do without. */
+const cardArguments: Record<IssueRequest["action"], readonly (keyof typeof cardFields)[]> = {
+  "card-virtual": ["cardholder_id", "program_id"],
+  "card-physical": ["cardholder_id", "program_id", "shipping_address"],
+  "card-control": ["card_id", "control"],
+  "card-get": ["card_id"],
 };
 
 /** What a call means, for comparing a repeat under the same key: everything but the key itself. */

@@ -38,7 +38,7 @@ export interface VerbSubject<Verb extends ProviderVerb> {
   findsByReference?: boolean;
   /** What a repeated dispatch of this verb does, where it differs from the definition's `repeats`. */
   repeats?: ProviderDefinition["repeats"];
-  /** False for verbs that only ask. Default: false for `quote` and `track`, true for the others. */
+  /** False for verbs that only ask. Default: false for `quote`, `track` and `readCard`, true for the others. */
   acts?: boolean;
 }
 
@@ -92,7 +92,7 @@ export function conformanceChecks(subject: ConformanceSubject): ConformanceCheck
   return checks;
 }
 
-const ASKING_VERBS: readonly ProviderVerb[] = ["quote", "track"];
+const ASKING_VERBS: readonly ProviderVerb[] = ["quote", "track", "readCard"];
 
 type AnyRequest = object | Preparation<object>;
 interface Named extends Omit<VerbSubject<ProviderVerb>, "request" | "declined"> {
