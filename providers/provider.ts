@@ -14,6 +14,7 @@ import type { KycRequest, KycResult } from "../schema/meta-tools/kyc.ts";
 import type { NotifyRequest, NotifyResult } from "../schema/meta-tools/notify.ts";
 import type { PayoutRequest, PayoutResult } from "../schema/meta-tools/pay.ts";
 import type { ShipRequest, ShipResult } from "../schema/meta-tools/ship.ts";
+import type { ShopRequest, ShopResult } from "../schema/meta-tools/shop.ts";
 import type { Currency } from "../schema/money.ts";
 import type { NativeTools } from "./native.ts";
 import type { SettlementState } from "../schema/settlement.ts";
@@ -45,6 +46,9 @@ export interface ProviderVerbs {
   notify(request: NotifyRequest, call: CallContext): Promise<Outcome<NotifyResult>>;
   crypto(request: CryptoRequest, call: CallContext): Promise<Outcome<CryptoResult>>;
   verify(request: KycRequest, call: CallContext): Promise<Outcome<KycResult>>;
+  searchProducts(request: ShopRequest, call: CallContext): Promise<Outcome<ShopResult>>;
+  /** A shopper's order at a store, which the shopper then pays. Not part of a tool call's dispatch: a job places it. */
+  placeOrder(request: ShopRequest, call: CallContext): Promise<Outcome<ShopResult>>;
   issueCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
   controlCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
   readCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
@@ -72,7 +76,7 @@ export interface ProviderDefinition {
   /** The server id of the catalogue: `asaas`. */
   id: string;
   title: string;
-  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity" | "erp";
+  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity" | "erp" | "ecommerce";
   country: string;
   authType: AuthType;
   /** Where requests go, by environment; no trailing slash. A provider may have more hosts of its own beside these. */

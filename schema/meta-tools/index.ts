@@ -14,6 +14,7 @@ import type { MetaTool } from "./meta-tool.ts";
 import { notify } from "./notify.ts";
 import { pay } from "./pay.ts";
 import { ship } from "./ship.ts";
+import { shop } from "./shop.ts";
 import { wallet } from "./wallet.ts";
 
 /** In the order models are shown them. */
@@ -31,6 +32,7 @@ const core = {
 
 const further = {
   codespar_checkout: checkout,
+  codespar_shop: shop,
   codespar_wallet: wallet,
   codespar_ledger: ledger,
   codespar_issue: issue,

@@ -1,6 +1,9 @@
 /** codespar_issue over Pomelo's twin: cards made, controlled and read, each once, in their own project. */
 import { expect, test } from "vitest";
+import { newId } from "../../../schema/ids.ts";
+import { execute } from "../../../src/execution/execute.ts";
 import { startApp } from "../../support/app.ts";
+import { testPrincipal } from "../../support/money.ts";
 import { newTenant } from "../../support/tenants.ts";
 
 const app = await startApp();
@@ -61,6 +64,17 @@ test("a repeat under its key is the same card; without one it is another", async
   expect(again).toMatchObject({ success: true, replayed: true, data: first.data });
   expect(dataOf(await app.run("codespar_issue", holder)).id).not.toBe(dataOf(first).id);
   expect(await app.run("codespar_issue", { ...keyed, cardholder_id: "usr-2" })).toMatchObject({ success: false, code: "idempotency_conflict" });
+});
+
+test("an agent that asks twice in one run gets one card, and may freeze it as often as it is asked to", async () => {
+  const principal = await testPrincipal(app);
+  const [runId, sessionId] = [newId("run", app.clock.now()), await app.session()];
+  const use = async (input: object) => dataOf(await execute(app.platform, { principal, sessionId, runId, origin: "agent", tool: "codespar_issue", input: { ...input } }));
+  const { id: card_id } = await use({ ...holder, cardholder_id: "usr-run" });
+  expect((await use({ ...holder, cardholder_id: "usr-run", reason: "again" })).id).toBe(card_id);
+  const states = [];
+  for (const control of ["freeze", "unfreeze", "freeze"]) states.push((await use({ action: "card-control", card_id, control })).status);
+  expect(states).toEqual(["BLOCKED", "ACTIVE", "BLOCKED"]);
 });
 
 test("a card whose answer was lost is not issued twice, and is no failure", async () => {
