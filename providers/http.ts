@@ -51,6 +51,8 @@ export interface HttpOptions {
   headers?: Record<string, string>;
   /** Signs each request as it is about to be sent; may add headers. The body is the exact text that goes out. */
   sign?: (request: { method: string; url: URL; body: string }) => Record<string, string>;
+  /** Is told the headers of every answer: a guest's cookies. */
+  heard?: (headers: Headers) => void;
   /** How its answers are written; as `text`, a schema is given the text itself. JSON unless told. */
   answers?: "json" | "text";
   /** Where refusals do not come as 4xx: whether an answer says that nothing was done. Such a one is told as a 400. */
@@ -161,6 +163,7 @@ async function exchange(options: HttpOptions, request: Request, call: CallContex
   const deadline = deadlineOf(options.timeoutMs ?? REQUEST_TIMEOUT_MS, call.signal);
   try {
     const response = await options.fetch(new Request(request, { signal: deadline.signal }));
+    options.heard?.(response.headers);
     return { status: response.status, headers: response.headers, text: await boundedText(response) };
   } finally {
     deadline.end();

@@ -37,6 +37,8 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
 import { picpayTwin } from "./picpay/twin.ts";
+import { pomelo } from "./pomelo/index.ts";
+import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
 import { siigo } from "./siigo/index.ts";
 import { siigoTwin } from "./siigo/twin.ts";
@@ -47,6 +49,8 @@ import { stripeTwin } from "./stripe/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
+import { vtex } from "./vtex/index.ts";
+import { vtexTwin } from "./vtex/twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
@@ -58,13 +62,13 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
-  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  nuvemFiscal, omie, persona, picpay, pomelo, siigo, skydropx, stripe, stripeAcp, twilio, vtex, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin,
-  skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, pomeloTwin, siigoTwin,
+  skydropxTwin, stripeTwin, twilioTwin, vtexTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -9,10 +9,12 @@ import type { Clock } from "../schema/clock.ts";
 import type { ChargeRequest, ChargeResult } from "../schema/meta-tools/charge.ts";
 import type { CryptoRequest, CryptoResult } from "../schema/meta-tools/crypto-pay.ts";
 import type { InvoiceRequest, InvoiceResult } from "../schema/meta-tools/invoice.ts";
+import type { IssueRequest, IssueResult } from "../schema/meta-tools/issue.ts";
 import type { KycRequest, KycResult } from "../schema/meta-tools/kyc.ts";
 import type { NotifyRequest, NotifyResult } from "../schema/meta-tools/notify.ts";
 import type { PayoutRequest, PayoutResult } from "../schema/meta-tools/pay.ts";
 import type { ShipRequest, ShipResult } from "../schema/meta-tools/ship.ts";
+import type { ShopRequest, ShopResult } from "../schema/meta-tools/shop.ts";
 import type { Currency } from "../schema/money.ts";
 import type { NativeTools } from "./native.ts";
 import type { SettlementState } from "../schema/settlement.ts";
@@ -44,6 +46,12 @@ export interface ProviderVerbs {
   notify(request: NotifyRequest, call: CallContext): Promise<Outcome<NotifyResult>>;
   crypto(request: CryptoRequest, call: CallContext): Promise<Outcome<CryptoResult>>;
   verify(request: KycRequest, call: CallContext): Promise<Outcome<KycResult>>;
+  searchProducts(request: ShopRequest, call: CallContext): Promise<Outcome<ShopResult>>;
+  /** A shopper's order at a store, which the shopper then pays. Not part of a tool call's dispatch: a job places it. */
+  placeOrder(request: ShopRequest, call: CallContext): Promise<Outcome<ShopResult>>;
+  issueCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
+  controlCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
+  readCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
 }
 export type ProviderVerb = keyof ProviderVerbs;
 
@@ -68,7 +76,7 @@ export interface ProviderDefinition {
   /** The server id of the catalogue: `asaas`. */
   id: string;
   title: string;
-  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity" | "erp";
+  category: "payments" | "fiscal" | "logistics" | "messaging" | "crypto" | "identity" | "erp" | "ecommerce";
   country: string;
   authType: AuthType;
   /** Where requests go, by environment; no trailing slash. A provider may have more hosts of its own beside these. */

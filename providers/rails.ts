@@ -83,4 +83,10 @@ export const rails: readonly Rail[] = [
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "identity", country: "INTL", provider: "persona", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
+  { id: "vtex", tool: "codespar_shop", verb: "searchProducts", method: "search", currencies: ["BRL"], country: "BR", provider: "vtex", priority: 1 },
+  { id: "vtex-checkout", tool: "codespar_shop", verb: "placeOrder", method: "checkout", currencies: ["BRL"], country: "BR", provider: "vtex", priority: 1 },
+  { id: "card-virtual", tool: "codespar_issue", verb: "issueCard", method: "card-virtual", country: "LATAM", provider: "pomelo", priority: 1 },
+  { id: "card-physical", tool: "codespar_issue", verb: "issueCard", method: "card-physical", country: "LATAM", provider: "pomelo", priority: 1 },
+  { id: "card-control", tool: "codespar_issue", verb: "controlCard", method: "card-control", country: "LATAM", provider: "pomelo", priority: 1 },
+  { id: "card-get", tool: "codespar_issue", verb: "readCard", method: "card-get", country: "LATAM", provider: "pomelo", priority: 1 },
 ];

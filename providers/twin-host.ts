@@ -101,7 +101,8 @@ export function hostTwins(options: TwinHostOptions): TwinHost {
   };
   return {
     fetch: async (request) => {
-      const found = byHost.get(new URL(request.url).host);
+      const { host } = new URL(request.url);
+      const found = byHost.get(host) ?? byHost.get(host.replace(/^[^.]+/, "*"));
       if (!found) throw networkError("ENOTFOUND");
       return found.fetch(request);
     },

@@ -67,7 +67,7 @@ export interface TwinDefinition {
   id: string;
   /** Other servers that are the same company: an account opened for one of them is an account here, and its key serves all. */
   also?: readonly string[];
-  /** Every host the provider answers on, live and test, so that a transport can find the twin by URL. */
+  /** Every host the provider answers on, live and test, so that a transport can find the twin by URL. `*.example` is any one label before it. */
   hosts: readonly string[];
   /** Inputs that make it misbehave without a control call, each in a sentence: `amount ending in 13 centavos is refused`. */
   magic: Readonly<Record<string, string>>;

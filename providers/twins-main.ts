@@ -83,7 +83,8 @@ async function serve(host: TwinHost, incoming: IncomingMessage, outgoing: Server
     const request = await toRequest(incoming);
     const isControl = incoming.url?.startsWith("/_twin/") ?? false;
     const answer = await (isControl ? host.control(request) : host.fetch(request));
-    outgoing.writeHead(answer.status, Object.fromEntries(answer.headers));
+    const cookies = answer.headers.getSetCookie();
+    outgoing.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...(cookies.length > 0 && { "set-cookie": cookies }) });
     for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) await written(outgoing, chunk);
     outgoing.end();
   } catch {

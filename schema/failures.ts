@@ -92,6 +92,11 @@ export const failures = {
   tax_id_invalid: { http: 422, retry: "never", say: (at: At & { problem: string }) =>
     `\`${at.field}\`: ${at.problem}. Check the number with its holder.` },
 
+  items_required: { http: 422, retry: "never", say: (_at: At) =>
+    "A checkout needs `items`, with the variant_id of each, or the `url` of a product's page." },
+  meli_url_required: { http: 422, retry: "never", say: (_at: At) =>
+    "A checkout at Mercado Livre needs the `url` of the listing." },
+
   // Routing
   provider_unknown: { http: 422, retry: "never", say: (at: At & { provider: string; known: string[] }) =>
     `There is no provider ${at.provider}. Known: ${at.known.join(", ")}.` },

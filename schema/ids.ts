@@ -18,6 +18,7 @@ export const idPrefixes = {
   request: "req",
   mandate: "cm",
   fundingSource: "fs",
+  checkout: "cks",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;

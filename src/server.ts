@@ -35,6 +35,7 @@ import { defaultLimits, type Limits, type Platform } from "./platform.ts";
 import { closeIdleSessions } from "./sessions/sessions.ts";
 import { SettingsError, type Settings } from "./settings.ts";
 import { runLookup } from "./settlement/lookup.ts";
+import { runCheckout } from "./shop/checkouts.ts";
 import { StartError } from "./start-error.ts";
 import { createGraphql } from "./surfaces/graphql/index.ts";
 import { createHttp, type Http } from "./surfaces/http.ts";
@@ -117,6 +118,7 @@ async function assemble(options: ServerOptions, database: OwnDatabase, vault: Va
     model: { apiKey: settings.ANTHROPIC_API_KEY, baseUrl: settings.ANTHROPIC_BASE_URL, model: settings.ANTHROPIC_MODEL },
   };
   jobs.handle("lookup", (job) => runLookup(platform, job));
+  jobs.handle("checkout", (job) => runCheckout(platform, job));
   jobs.handle("notification", (job) => applyNotification(platform, job));
   jobs.handle("twin", async ({ payload }: { payload: TwinStepJob }) => twins?.run(payload.twin, payload.step as TwinStep));
 

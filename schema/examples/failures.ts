@@ -43,6 +43,8 @@ export const failureExamples: { readonly [Code in FailureCode]?: FailureAt<Code>
   amount_unit_unset: { field: "amount", amount: "150", asMinor: "R$1.50", asMajor: "R$150.00" },
   currency_unknown: { field: "currency", currency: "REAL", expected: "expected one of BRL, MXN, ARS" },
   tax_id_invalid: { field: "buyer.document", problem: "its check digits are wrong" },
+  items_required: { field: "items" },
+  meli_url_required: { field: "url" },
 
   // Routing
   provider_unknown: { field: "provider", provider: "assas", known: ["asaas", "mercado-pago"] },

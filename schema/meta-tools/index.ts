@@ -5,6 +5,7 @@ import { cryptoPay } from "./crypto-pay.ts";
 import { discover } from "./discover.ts";
 import { getStarted } from "./get-started.ts";
 import { invoice } from "./invoice.ts";
+import { issue } from "./issue.ts";
 import { kyc } from "./kyc.ts";
 import { ledger } from "./ledger.ts";
 import { listTools } from "./list-tools.ts";
@@ -13,6 +14,7 @@ import type { MetaTool } from "./meta-tool.ts";
 import { notify } from "./notify.ts";
 import { pay } from "./pay.ts";
 import { ship } from "./ship.ts";
+import { shop } from "./shop.ts";
 import { wallet } from "./wallet.ts";
 
 /** In the order models are shown them. */
@@ -30,8 +32,10 @@ const core = {
 
 const further = {
   codespar_checkout: checkout,
+  codespar_shop: shop,
   codespar_wallet: wallet,
   codespar_ledger: ledger,
+  codespar_issue: issue,
   codespar_get_started: getStarted,
   codespar_list_tools: listTools,
 } as const;

@@ -32,6 +32,8 @@ export interface MetaTool<
   readonly asked?: (parsed: never) => object;
   /** What is answered of a provider's result, where that is not the result itself. */
   readonly told?: (result: never) => object;
+  /** Arguments and fields of the result that no tool call's row keeps: who a shopper is, and what only the shopper may pay. */
+  readonly unkept?: readonly string[];
   readonly output: Output;
 }
 
@@ -67,6 +69,7 @@ export function metaTool<
   reshape?: (args: JsonObject) => JsonObject;
   asked?: (parsed: never) => object;
   told?: (result: never) => object;
+  unkept?: readonly string[];
   output: Output;
 }): MetaTool<Name, z.ZodObject<Shown & Caller>, Output> {
   const { shown, caller, aliases = [], reshape = (args) => args, advertisedRequired = [], ...rest } = definition;

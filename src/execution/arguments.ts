@@ -115,7 +115,7 @@ function unitUnset(args: JsonObject): Failure {
 }
 
 /** Where a Brazilian tax id may stand. In a passport's place it is not one, so `kyc` says which kind it is. */
-const taxIdPaths = ["buyer.document", "recipient.document", "subject.document", "origin.document", "destination.document"];
+const taxIdPaths = ["buyer.document", "buyer.cpf", "recipient.document", "subject.document", "origin.document", "destination.document"];
 
 function checkTaxIds(args: JsonObject, environment: Environment): JsonObject {
   return taxIdPaths.reduce((at, path) => checkTaxId(at, path, environment), args);

@@ -5,8 +5,8 @@
 import { rails } from "../../providers/rails.ts";
 import { asFailure, Failure } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
-import { metaTools, type MetaToolName } from "../../schema/meta-tools/index.ts";
-import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
+import { isMetaTool, metaTools, type MetaToolName } from "../../schema/meta-tools/index.ts";
+import { isObject, type JsonObject, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
 import { isTerminal } from "../../schema/settlement.ts";
 import { findUnstorable } from "../../schema/storable.ts";
 import type { Origin, ToolResult } from "../../schema/tool-calls.ts";
@@ -27,7 +27,7 @@ import { localActs, localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { recordFinished, storedError } from "./record.ts";
-import { mockedName, OURS, readName, resolveTool, type ResolvedTool } from "./resolve.ts";
+import { canonicalName, mockedName, OURS, readName, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
 export interface ExecuteRequest {
@@ -81,14 +81,15 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   const local = localTools[tool.name as MetaToolName]?.(parsed as never);
   if (local) return { row: await writeFinished(platform, request, { server: OURS, output: await local(platform, request.principal, session), input: canonical }) };
   const act = localActs[tool.name as MetaToolName]?.(parsed as never);
-  if (act) return actLocally(platform, request, { name, canonical, fingerprint: meaning(name, plainJson(parsed) as JsonObject) }, act);
+  // By what was understood, not by what was written: a default that is spelled out means the same.
+  const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
+  if (act) return actLocally(platform, request, { name, canonical, fingerprint, ...UNROUTED, plan: { ...OURS_ALONE, identity: canonical } }, act);
 
   const plan = withinSession(planners[tool.name as MetaToolName]!(parsed as never), request, session);
   const { ranked, routing, failoverTrail } = await routeFor(platform, session, plan.need);
   const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
-  // By what was understood, not by what was written: a default that is spelled out means the same.
-  const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
-  return claimAndDispatch(platform, request, { name, serverId: OURS, canonical, fingerprint, plan, targets, routing, failoverTrail });
+  const prepared: Prepared = { name, serverId: OURS, canonical, fingerprint, plan, targets, routing, failoverTrail };
+  return plan.begins ? actLocally(platform, request, prepared, plan.begins) : claimAndDispatch(platform, request, prepared);
 }
 
 /** A model sees and fills the wallet of its session's user, whatever consumer it names. */
@@ -103,17 +104,19 @@ function withinSession(plan: Plan, { origin }: ExecuteRequest, { userId }: Sessi
   return { ...plan, mandate: { ...plan.mandate, consumerId: userId } };
 }
 
+const UNROUTED = { serverId: OURS, targets: [], routing: [], failoverTrail: [] } satisfies Partial<Prepared>;
+const OURS_ALONE = { settles: undefined, acts: true } satisfies Prepared["plan"];
+
 /** An effect of ours: claimed, made and answered in one transaction, so that a repeat finds all of it or nothing. */
 async function actLocally(
-  platform: Platform, request: ExecuteRequest, call: Pick<Prepared, "name" | "canonical" | "fingerprint">, act: LocalAct,
+  platform: Platform, request: ExecuteRequest, prepared: Prepared, act: LocalAct,
 ): Promise<{ row: AnsweredRow; replayed?: boolean }> {
-  const prepared: Prepared = {
-    ...call, serverId: OURS, plan: { settles: undefined, acts: true, identity: call.canonical }, targets: [], routing: [], failoverTrail: [],
-  };
+  const { targets: [target] } = prepared;
   const verdict = await claim(platform, {
     ...claimOf(request, prepared),
-    within: async (tx, { id, calledAt }) => recordFinished(tx, { ...request.principal, id }, await act(tx, { ...request.principal, toolCallId: id, at: calledAt }), calledAt),
+    within: async (tx, { id, calledAt }) => recordFinished(tx, { ...request.principal, id }, await act(tx, { ...request.principal, toolCallId: id, at: calledAt }, { platform, target }), calledAt),
   });
+  platform.jobs.kick(); // what was begun may have left work behind
   if (!verdict.won) return { row: await settledFirst(platform, verdict.first, request.signal), replayed: true };
   return { row: await findToolCall(platform, request.principal.projectId, verdict.id) };
 }
@@ -201,7 +204,7 @@ function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKe
   const { idempotency_key: written, metadata } = canonical as { idempotency_key?: string; metadata?: Record<string, unknown> };
   const guarded = runId !== undefined && plan.identity !== undefined && plan.acts;
   return {
-    principal, sessionId, runId, origin, toolName, canonical, metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
+    principal, sessionId, runId, origin, toolName, canonical: asKept(name, canonical), metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
     mandate: plan.mandate,
     acts: plan.acts,
@@ -246,9 +249,18 @@ async function writeFinished(
   { principal, sessionId, tool, origin, runId }: ExecuteRequest,
   { server, output, input }: { server: string; output: unknown; input: JsonObject },
 ): Promise<ToolCallRow> {
-  return writeRow(platform, {
-    principal, sessionId, tool, origin, runId, input, server, status: "success", output, failure: undefined, calledAt: platform.clock.now(),
+  const kept = isObject(output) ? asKept(tool, output) : output;
+  const row = await writeRow(platform, {
+    principal, sessionId, tool, origin, runId, input, server, status: "success", output: kept, failure: undefined, calledAt: platform.clock.now(),
   });
+  return kept === output ? row : { ...row, output };
+}
+
+/** What a row keeps of a tool's arguments, or of its result: all but what the tool says is not kept. */
+function asKept(tool: string, json: JsonObject): JsonObject {
+  const name = mockedName(canonicalName(tool));
+  const unkept = isMetaTool(name) ? (metaTools[name] as MetaTool).unkept : undefined;
+  return unkept ? Object.fromEntries(Object.entries(json).filter(([key]) => !unkept.includes(key))) : json;
 }
 
 /** A refusal leaves a row and no key, so that a corrected repeat is a new call. */
@@ -282,7 +294,7 @@ async function writeRow(
     insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, status, input, output,
       error_code, error, called_at, finished_at, duration_ms)
     values (${orgId}, ${projectId}, ${id}, ${row.sessionId}, ${row.runId ?? null}, ${row.origin}, ${environment}, ${row.tool}, ${row.server}, ${row.status},
-      ${db.sql.json(row.input as never)}, ${row.output === null ? null : orderedJson(db.sql, row.output)}, ${row.failure?.code ?? null},
+      ${db.sql.json(asKept(row.tool, row.input) as never)}, ${row.output === null ? null : orderedJson(db.sql, row.output)}, ${row.failure?.code ?? null},
       ${row.failure ? db.sql.json(storedError(row.failure) as never) : null}, ${row.calledAt}, ${now}, ${now.getTime() - row.calledAt.getTime()})`;
   await hub.record(db.sql, { orgId, projectId, topic: "tool_call", subject: id, sessionId: row.sessionId, data: { status: row.status }, at: now });
   hub.wake();

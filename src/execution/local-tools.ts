@@ -6,6 +6,7 @@ import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import type { ManageConnectionsRequest, ManageConnectionsResult } from "../../schema/meta-tools/manage-connections.ts";
 import type { LedgerRequest } from "../../schema/meta-tools/ledger.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
+import type { ShopRequest } from "../../schema/meta-tools/shop.ts";
 import type { WalletRequest } from "../../schema/meta-tools/wallet.ts";
 import type { Principal } from "../access/keys.ts";
 import { listConnected } from "../connections/connections.ts";
@@ -15,6 +16,7 @@ import { catalogEntry } from "../rails/catalog.ts";
 import type { SessionRow } from "../sessions/sessions.ts";
 import { sessionTools } from "../sessions/tools.ts";
 import { paymentStatus } from "../settlement/status.ts";
+import { beginCheckout, checkoutRail, checkoutStatus } from "../shop/checkouts.ts";
 import { walletBalance, walletStatement } from "../wallets/statement.ts";
 import { discover } from "./discover.ts";
 import { firstSteps } from "./first-steps.ts";
@@ -31,6 +33,8 @@ export const localTools: { [Name in MetaToolName]?: (request: never) => Answer |
     request.action === "status" ? (platform, principal) => payoutStatus(platform, principal, request) : undefined,
   codespar_ledger: (request: LedgerRequest) =>
     request.action === "balance" ? (platform, principal) => accountBalance(platform, principal, request) : undefined,
+  codespar_shop: (request: ShopRequest) =>
+    request.action === "checkout_status" ? (platform, principal) => checkoutStatus(platform, principal, request) : undefined,
   codespar_wallet: (request: WalletRequest) => {
     if (request.action === "receive") return undefined;
     return (platform, principal) => (request.action === "balance" ? walletBalance : walletStatement)(platform, principal, request);
@@ -48,6 +52,7 @@ export const localActs: { [Name in MetaToolName]?: (request: never) => LocalAct 
     if (request.action === "entry") return bookEntry(request);
     return request.action === "account" ? openAccount(request) : undefined;
   },
+  codespar_shop: (request: ShopRequest) => (request.action === "checkout" && checkoutRail(request) === "page" ? beginCheckout(request) : undefined),
 };
 
 /** Where an operator will manage connections: the published clients read a deep link here, and no page answers it yet. */

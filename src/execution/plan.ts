@@ -6,18 +6,22 @@ import { toCharge, type CheckoutRequest } from "../../schema/meta-tools/checkout
 import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { invoiceCurrencies, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
+import type { IssueRequest } from "../../schema/meta-tools/issue.ts";
 import type { KycRequest } from "../../schema/meta-tools/kyc.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { NotifyRequest } from "../../schema/meta-tools/notify.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import type { ShipRequest } from "../../schema/meta-tools/ship.ts";
+import { isMercadoLivre, type ShopRequest } from "../../schema/meta-tools/shop.ts";
 import type { WalletRequest } from "../../schema/meta-tools/wallet.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
 import { AMOUNT_MINOR_MAX, currencies, fromDecimal, toDecimal, type Money } from "../../schema/money.ts";
 import type { SettlementKind } from "../../schema/settlement.ts";
+import type { LocalAct } from "../ledger/books.ts";
 import { readPayee } from "../mandates/payees.ts";
 import type { MandateClaim } from "../mandates/use.ts";
 import type { RailNeed } from "../rails/router.ts";
+import { beginCheckout } from "../shop/checkouts.ts";
 
 export interface Plan {
   need: RailNeed;
@@ -30,6 +34,8 @@ export interface Plan {
   identity?: JsonObject;
   /** The permission that a payment asks for. */
   mandate?: MandateClaim;
+  /** What is begun with the claim and carried on later, in place of a dispatch. */
+  begins?: LocalAct;
 }
 
 type Planner<Request> = (request: Request) => Plan;
@@ -147,6 +153,46 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
     settles: "verification",
     acts: true,
   })) satisfies Planner<KycRequest> as Planner<never>,
+
+  codespar_shop: ((request: ShopRequest) => {
+    const { action, merchant, items, url, address, query, provider } = request;
+    const need = { tool: "codespar_shop", method: action, currency: "BRL", provider } as const;
+    if (action === "checkout") {
+      const identity = { merchant: normal(merchant), ...(items && { items }), ...(url && { url }), cep: address?.cep.replace("-", "") ?? "" };
+      return { need, settles: undefined, acts: true, identity, begins: beginCheckout(request) };
+    }
+    if (query === undefined) throw new Failure("invalid_args", { field: "query", problem: "is required for search", expected: "what to look for" });
+    if (merchant !== undefined && isMercadoLivre(merchant))
+      throw new Failure("rail_unavailable", { field: "merchant", rail: "codespar_shop search at Mercado Livre", reason: "this server searches VTEX stores" });
+    return { need, settles: undefined, acts: false };
+  }) satisfies Planner<ShopRequest> as Planner<never>,
+
+  codespar_issue: ((request: IssueRequest) => {
+    const { action, cardholder_id, program_id, provider, metadata } = request;
+    for (const field of cardArguments[action])
+      if (request[field] === undefined) throw new Failure("invalid_args", { field, problem: `is required for ${action}`, expected: cardFields[field] });
+    const isNew = action === "card-virtual" || action === "card-physical";
+    return {
+      need: { tool: "codespar_issue", method: action, provider },
+      settles: undefined,
+      acts: action !== "card-get",
+      // A control is no such effect: a card that is frozen, unfrozen and frozen again was asked for three times.
+      ...(isNew && { identity: { action, cardholder_id, program_id, reference: orderReference(metadata) } }),
+    };
+  }) satisfies Planner<IssueRequest> as Planner<never>,
+};
+
+const cardFields = {
+  cardholder_id: "the issuer's id of the cardholder", program_id: "the issuer's id of the card program", shipping_address: "where the card is sent",
+  card_id: "the id of a card", control: "freeze, unfreeze or cancel",
+} as const satisfies Partial<Record<keyof IssueRequest, string>>;
+
+/** What each action cannot do without. */
+const cardArguments: Record<IssueRequest["action"], readonly (keyof typeof cardFields)[]> = {
+  "card-virtual": ["cardholder_id", "program_id"],
+  "card-physical": ["cardholder_id", "program_id", "shipping_address"],
+  "card-control": ["card_id", "control"],
+  "card-get": ["card_id"],
 };
 
 /** What a call means, for comparing a repeat under the same key: everything but the key itself. */

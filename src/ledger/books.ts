@@ -12,8 +12,12 @@ import type { Platform } from "../platform.ts";
 import { post } from "./post.ts";
 import { balanced, type Entry } from "./rules.ts";
 
-/** An effect of ours on behalf of a claimed call, in the transaction of its claim. JSON comes back. */
-export type LocalAct = (tx: TransactionSql, call: { orgId: string; projectId: string; toolCallId: string; at: Date }) => Promise<object>;
+/** An effect of ours on behalf of a claimed call, in the transaction of its claim; `target` is who carries it on, where it was routed. JSON comes back. */
+export type LocalAct = (
+  tx: TransactionSql,
+  call: { orgId: string; projectId: string; toolCallId: string; at: Date },
+  by: { platform: Platform; target: { provider: string; connectionId: string } | undefined },
+) => Promise<object>;
 
 /** Posts once: the claim holds the key. Throws invalid_args for sides that differ. */
 export function bookEntry(request: LedgerRequest): LocalAct {

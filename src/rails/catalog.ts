@@ -13,6 +13,9 @@ export interface CatalogEntry {
 /** The server whose tools are the meta-tools. It needs no connection. */
 const own: CatalogEntry = { id: "codespar", name: "CodeSpar", category: "commerce", country: "INTL", authType: "none" };
 
+/** Needs no connection; a provider without credentials still has one, for its settings. */
+export const isOurs = ({ id }: Pick<CatalogEntry, "id">): boolean => id === own.id;
+
 /** All of them, by id. */
 export const catalog = ({ providers }: Pick<Platform, "providers">): CatalogEntry[] =>
   [own, ...providers.map(fromProvider)].toSorted((a, b) => (a.id < b.id ? -1 : 1));

@@ -44,7 +44,7 @@ export function serverAuthSchema(platform: Catalogue, environment: Environment, 
 export function connectableServer(platform: Catalogue, id: string): ProviderDefinition {
   const entry = entryOf(platform, id);
   const definition = platform.providers.find((provider) => provider.id === id);
-  if (definition && definition.authType !== "none") return definition;
+  if (definition) return definition;
   throw new Failure("server_not_connectable", { field: "server_id", serverId: entry.id, reason: "it needs no connection" });
 }
 
@@ -62,7 +62,7 @@ function toServer(platform: Catalogue, entry: CatalogEntry): Server {
   return {
     id, name, category, country, auth_type: authType, status: isAdapted ? "beta" : "live",
     description: describe(id, served, tools), capabilities: [...new Set(served.map(({ tool }) => tool))], tools_count: tools.length,
-    connectable: isAdapted && authType !== "none", sandbox_available: isAdapted,
+    connectable: isAdapted, sandbox_available: isAdapted,
   };
 }
 

@@ -6,7 +6,7 @@ import type { Principal } from "../access/keys.ts";
 import type { ProjectSettings } from "../access/projects.ts";
 import { listConnected } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
-import { catalogEntry, sessionAuthType } from "../rails/catalog.ts";
+import { catalogEntry, isOurs, sessionAuthType } from "../rails/catalog.ts";
 import { inputSchemaOf, toolDefinitions } from "../../schema/tool-definitions.ts";
 import { modelName } from "../execution/resolve.ts";
 import { getSession } from "./sessions.ts";
@@ -23,8 +23,8 @@ export async function sessionConnections(
   const servers = ids.flatMap((id) => {
     const entry = catalogEntry(platform, id);
     if (!entry) return [];
-    const { name, category, country, authType } = entry;
-    return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: authType === "none" || connected.has(id) }];
+    const { name, category, country } = entry;
+    return [{ id, name, category, country, auth_type: sessionAuthType(entry), connected: isOurs(entry) || connected.has(id) }];
   });
   return { servers, tools: sessionTools(platform, session.servers, principal.settings) };
 }

@@ -38,7 +38,7 @@ export interface VerbSubject<Verb extends ProviderVerb> {
   findsByReference?: boolean;
   /** What a repeated dispatch of this verb does, where it differs from the definition's `repeats`. */
   repeats?: ProviderDefinition["repeats"];
-  /** False for verbs that only ask. Default: false for `quote` and `track`, true for the others. */
+  /** False for verbs that only ask. Default: false for `quote`, `track`, `readCard` and `searchProducts`, true for the others. */
   acts?: boolean;
 }
 
@@ -92,7 +92,7 @@ export function conformanceChecks(subject: ConformanceSubject): ConformanceCheck
   return checks;
 }
 
-const ASKING_VERBS: readonly ProviderVerb[] = ["quote", "track"];
+const ASKING_VERBS: readonly ProviderVerb[] = ["quote", "track", "readCard", "searchProducts"];
 
 type AnyRequest = object | Preparation<object>;
 interface Named extends Omit<VerbSubject<ProviderVerb>, "request" | "declined"> {
@@ -314,7 +314,8 @@ function addCommonChecks(add: AddCheck, { definition, twin }: ConformanceSubject
     }
   });
 
-  add("wrong credentials are declined as unauthorized", async (world) => {
+  // A provider without a secret serves whoever comes.
+  if (secretFields(definition).length > 0) add("wrong credentials are declined as unauthorized", async (world) => {
     const credentials = { ...world.account.credentials };
     for (const name of secretFields(definition)) credentials[name] = otherValue(credentials[name] ?? "");
     const provider = world.connect({ credentials });
