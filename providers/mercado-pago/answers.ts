@@ -18,6 +18,9 @@ const Reais = z.union([z.number(), z.string()]).transform((value, context) => {
 /** A payment's id is a number, a transaction's a text. */
 const Id = z.union([z.number(), z.string()]).transform(String);
 
+/** A line that cannot be read is one not told; it must not hide the payment. */
+const Barcode = z.object({ content: z.string().nullish() }).nullish().catch(undefined);
+
 export const Payment = z.object({
   id: Id,
   status: z.string(),
@@ -28,6 +31,13 @@ export const Payment = z.object({
   date_of_expiration: z.string().nullish(),
   // A fee that cannot be read is a fee not told; it must not hide the payment.
   fee_details: z.array(z.object({ amount: Reais, fee_payer: z.string().nullish() })).nullish().catch(undefined),
+  payment_method_id: z.string().nullish(),
+  transaction_details: z.object({
+    external_resource_url: z.string().nullish(),
+    digitable_line: z.string().nullish(),
+    barcode: Barcode,
+  }).nullish().catch(undefined),
+  barcode: Barcode,
   point_of_interaction: z.object({
     transaction_data: z.object({
       qr_code: z.string().nullish(),
