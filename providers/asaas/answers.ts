@@ -72,6 +72,18 @@ export const PixTransaction = z.object({
 });
 export type PixTransaction = z.output<typeof PixTransaction>;
 
+export const Refund = z.object({
+  status: z.string(),
+  value: Reais,
+  description: z.string().nullish(),
+  endToEndIdentifier: z.string().nullish(),
+  effectiveDate: z.string().nullish(),
+});
+export type Refund = z.output<typeof Refund>;
+
+/** A charge as the answer to a refund shows it. */
+export const RefundedPayment = z.object({ status: z.string(), refunds: z.array(Refund).nullish().catch(undefined) });
+
 export const page = <Row extends z.ZodType>(row: Row) => z.object({ data: z.array(row), hasMore: z.boolean() });
 
 const table = (words: Partial<Record<PaymentState, readonly string[]>>): ReadonlyMap<string, PaymentState> =>
@@ -123,6 +135,12 @@ export const pixTransactionStates = table({
   ],
   succeeded: ["DONE"],
   failed: ["REFUSED", "CANCELLED"],
+});
+
+export const refundStates = table({
+  pending: ["PENDING", "AWAITING_CRITICAL_ACTION_AUTHORIZATION", "AWAITING_CUSTOMER_EXTERNAL_AUTHORIZATION"],
+  succeeded: ["DONE"],
+  failed: ["CANCELLED"],
 });
 
 /** Until a charge is paid its `netValue` is a forecast, so the fee is told only after. */

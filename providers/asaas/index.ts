@@ -21,6 +21,7 @@ import {
 } from "./answers.ts";
 import { read, verify } from "./notifications.ts";
 import { lookupCode, paidByCode, payCode } from "./pix-codes.ts";
+import { lookupRefund, refund } from "./refunds.ts";
 import { find, orDeclined, refuseAmount, toValue } from "./requests.ts";
 import { calendarDay, momentOf, shiftDay } from "./sao-paulo.ts";
 import { tools } from "./tools.ts";
@@ -58,7 +59,9 @@ function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   return {
     charge: async (request, call) => charge(client(), request, { call, isTest }),
     payout: async (request, call) => payout(client(), request, { call, isTest }),
+    refund: async (request, call) => refund(client(), request, call),
     lookup: async (subject, call) => {
+      if (subject.verb === "refund") return lookupRefund(client(), subject, call);
       if (subject.verb !== "payout") return lookupPayment(client(), subject, call);
       return paidByCode(call) ? lookupCode(client(), subject, call) : lookupTransfer(client(), subject, call);
     },

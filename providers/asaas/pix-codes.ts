@@ -68,7 +68,7 @@ const REFERENCE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=$| )/;
 const DESCRIPTION_CHARS_MAX = 140;
 
 /** The reference first, so that no cut takes it. */
-const describe = (reference: string, description = ""): string => `${reference} ${description}`.trim().slice(0, DESCRIPTION_CHARS_MAX).trimEnd();
+export const describe = (reference: string, description = ""): string => `${reference} ${description}`.trim().slice(0, DESCRIPTION_CHARS_MAX).trimEnd();
 
 /** What the code itself shows. The amount printed in a dynamic code only informs: the true one is at its location. */
 function refuseCode(code: BrCode, amount: bigint): Declined | undefined {

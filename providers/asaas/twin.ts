@@ -161,6 +161,7 @@ class AsaasTwin implements Twin {
     { method: "GET", pattern: /^\/payments\/([^/]+)\/pixQrCode$/, handle: (call) => this.#pixQrCode(call) },
     { method: "GET", pattern: /^\/payments\/([^/]+)\/identificationField$/, handle: (call) => this.#boletoLine(call) },
     { method: "POST", pattern: /^\/payments\/([^/]+)\/refund$/, handle: (call) => this.#refund(call) },
+    { method: "GET", pattern: /^\/payments\/([^/]+)\/refunds$/, handle: (call) => this.#listRefunds(call) },
     { method: "GET", pattern: /^\/installments\/([^/]+)\/payments$/, handle: (call) => this.#listInstallments(call) },
     { method: "GET", pattern: /^\/finance\/balance$/, handle: (call) => this.#balance(call) },
     { method: "GET", pattern: /^\/transfers$/, handle: (call) => this.#listTransfers(call) },
@@ -312,15 +313,23 @@ class AsaasTwin implements Twin {
     const wanted = call.body["value"] === undefined ? unrefunded(paid) : centsOf(call.body["value"]);
     if (wanted > unrefunded(paid)) throw invalid("value");
     const { description = null } = call.body;
-    const refund = { dateCreated: wallTime(this.#now()), status: "DONE", value: reais(wanted), description };
-    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
-      stored.wire.status === "RECEIVED" && wanted <= unrefunded(stored.wire)
-        ? { ...stored, wire: withRefund(stored.wire, refund) }
-        : stored);
-    if (!changed) throw notFound();
+    const now = wallTime(this.#now());
+    const refund = { dateCreated: now, status: "DONE", value: reais(wanted), description, effectiveDate: now };
+    // Of two at once the second may find too little left.
+    let isTaken = false;
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) => {
+      isTaken = stored.wire.status === "RECEIVED" && wanted <= unrefunded(stored.wire);
+      return isTaken ? { ...stored, wire: withRefund(stored.wire, refund) } : stored;
+    });
+    if (!changed || !isTaken) throw invalid("value");
     const event = changed.wire.status === "REFUNDED" ? "PAYMENT_REFUNDED" : "PAYMENT_PARTIALLY_REFUNDED";
     await this.#schedule({ name: "notify", ...place, event, ordinal: refundsOf(changed.wire).length }, 0);
     return changed.wire;
+  }
+
+  async #listRefunds(call: Call): Promise<Json> {
+    const payment = await this.#find(placeOf("payment", call));
+    return list(refundsOf(payment), call.query);
   }
 
   // Transfers

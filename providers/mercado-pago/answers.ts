@@ -48,6 +48,8 @@ export const Payment = z.object({
 });
 export type Payment = z.output<typeof Payment>;
 
+export const Refund = z.object({ id: Id, status: z.string(), amount: Reais.nullish() });
+
 /** Rows of a search are summaries: without the Pix code and the fees. */
 export const Found = z.object({ results: z.array(z.object({ id: Id, external_reference: z.string().nullish() })) });
 
@@ -84,6 +86,12 @@ const intentStates = table({
   updated: ["partially_reverted"],
 });
 
+const refundStates = table({
+  pending: ["in_process", "authorized"],
+  succeeded: ["approved"],
+  failed: ["rejected", "cancelled"],
+});
+
 /** What is said of an object: a part of it given back is told by the detail alone. */
 function reading(states: typeof paymentStates, status: string, detail: string | null | undefined) {
   const state = states.get(status) ?? "pending";
@@ -115,6 +123,15 @@ export function observeIntent({ id, status, transaction }: Intent): Observation 
     ...(transaction?.total_amount != null && { amountMinor: transaction.total_amount }),
     ...(endToEndId && { endToEndId }),
     ...(state === "failed" && { failure: failureOf("transaction", status, detail) }),
+  };
+}
+
+/** Its id here is never the payment's own, by which notifications find the payment. */
+export function observeRefund({ id, status, amount }: z.output<typeof Refund>, payment: string): Observation {
+  const state = refundStates.get(status) ?? "pending";
+  return {
+    ref: `${payment}/refunds/${id}`, state, action: status, currency: "BRL", ...(amount != null && { amountMinor: amount }),
+    ...(state === "failed" && { failure: failureOf("refund", status, undefined) }),
   };
 }
 

@@ -22,6 +22,7 @@ import {
 } from "./answers.ts";
 import { BOLETO, boletoAddress, boletoLine, type Address } from "./boletos.ts";
 import { read, verify } from "./notifications.ts";
+import { lookupRefund, refund } from "./refunds.ts";
 import { tools } from "./tools.ts";
 
 export const mercadoPago: ProviderDefinition = {
@@ -83,10 +84,12 @@ function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   return {
     charge: async (request, call) => charge(connected(), request, call),
     payout: async (request, call) => payout(connected(), request, call),
-    lookup: async (subject, call) =>
-      subject.verb === "payout"
-        ? lookupIntent(connected().http, subject, call)
-        : lookupPayment(connected().http, subject, call),
+    refund: async (request, call) => refund(connected().http, request, { once, orDeclined, value: toValue(request.amount) }, call),
+    lookup: async (subject, call) => {
+      const { http } = connected();
+      if (subject.verb === "refund") return lookupRefund(http, call);
+      return subject.verb === "payout" ? lookupIntent(http, subject, call) : lookupPayment(http, subject, call);
+    },
     referenceOf: async (event, call) => referenceOf(connected().http, event, call),
   };
 }

@@ -182,6 +182,8 @@ class MercadoPagoTwin implements Twin {
       method: "POST", pattern: /^\/v1\/payments\/(\d+)\/refunds$/,
       handle: (call) => this.#once(call, () => this.#refund(call)),
     },
+    { method: "GET", pattern: /^\/v1\/payments\/(\d+)\/refunds$/, handle: (call) => this.#listRefunds(call) },
+    { method: "GET", pattern: /^\/v1\/payments\/(\d+\/refunds\/\d+)$/, handle: (call) => this.#showRefund(call) },
     { method: "POST", pattern: /^\/checkout\/preferences$/, handle: (call) => this.#createPreference(call) },
     { method: "GET", pattern: /^\/checkout\/preferences\/([^/]+)$/, handle: (call) => this.#showPreference(call) },
     { method: "POST", pattern: /^\/v1\/customers$/, handle: (call) => this.#createCustomer(call) },
@@ -270,14 +272,31 @@ class MercadoPagoTwin implements Twin {
       stored.status === "approved" && wanted !== undefined && wanted <= unrefunded(stored);
     if (!isPossible(paid)) throw new Refused(400, "The action is not valid for the current payment state", 2063);
     const now = this.#nowMs();
-    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
-      isPossible(stored) ? withRefund(stored, wanted!, now) : stored);
+    // Of two at once the second may find too little left.
+    let isTaken = false;
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) => {
+      isTaken = isPossible(stored);
+      return isTaken ? withRefund(stored, wanted!, now) : stored;
+    });
+    if (!isTaken) throw new Refused(400, "The action is not valid for the current payment state", 2063);
     await this.#schedule({ name: "notify", ...place, ordinal: `refund ${changed?.refundedCents}` }, 0);
     const refund = {
       id: randomInt(10 ** 12), payment_id: Number(id), amount: reais(wanted!), status: "approved",
       date_created: wallTime(now),
     };
+    await this.#context.store.put(`refund/${userId}/${id}/refunds/${refund.id}`, refund);
     return { status: 201, body: refund };
+  }
+
+  async #listRefunds({ account: { userId }, id }: Call): Promise<Answer> {
+    return { status: 200, body: await this.#context.store.list<Json>(`refund/${userId}/${id}/refunds/`) };
+  }
+
+  /** The id is that of the payment and of the refund. */
+  async #showRefund({ account: { userId }, id }: Call): Promise<Answer> {
+    const refund = await this.#context.store.get<Json>(`refund/${userId}/${id}`);
+    if (!refund) throw new Refused(404, "Refund not found", 2000);
+    return { status: 200, body: refund };
   }
 
   // Checkout pages and customers

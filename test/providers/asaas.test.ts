@@ -8,6 +8,7 @@ import { calendarDay, momentOf, shiftDay, wallTime } from "../../providers/asaas
 import { asaasTwin } from "../../providers/asaas/twin.ts";
 import {
   SetupMissing, Unanswered, type CallContext, type Fetch, type InboundMessage, type Observation, type Provider,
+  type RefundRequest,
 } from "../../providers/provider.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinStep, TwinWebhook } from "../../providers/twin.ts";
@@ -447,6 +448,63 @@ describe("a Pix code that is paid", () => {
     const { provider } = scripted(() => Response.json({ id: "p1", status, value: 49.9 }));
     const call = { ...newCall(new FakeClock()), notes: { requested_on: "2026-11-20", code_amount: "4990", transaction: "p1" } };
     expect(await provider.lookup!({ ...subject, ref: "p1" }, call)).toMatchObject({ state, action: status });
+  });
+});
+
+describe("a refund", () => {
+  const charged = { ref: "pay_1", method: "pix", amount: 15000n };
+  const request: RefundRequest = { charge: charged, amount: 4000n, currency: "BRL", description: "Pedido 17" };
+  const notes = { payment: "pay_1", refund_amount: "4000" };
+  const subject = { verb: "refund", reference: REFERENCE, ref: undefined, currency: "BRL" } as const;
+  const made = (change: object = {}) => ({ status: "DONE", value: 40, description: `${REFERENCE} Pedido 17`, effectiveDate: "2026-11-20 10:00:00", ...change });
+
+  test("is one request at its charge, written down first, our reference before the description", async () => {
+    const { provider, call, sent, rests, clock } = await world();
+    const { ref } = accepted(await provider.charge!(aCharge, call));
+    await rests(1);
+    const refunding = newCall(clock, randomUUID());
+    const notesWhenSent: unknown[] = [];
+    refunding.note = async (more) => {
+      notesWhenSent.push(more, sent.length);
+      refunding.notes = { ...refunding.notes, ...more };
+    };
+    sent.length = 0;
+    const outcome = accepted(await provider.refund!({ ...request, charge: { ...charged, ref } }, refunding));
+    expect(sent.map(({ method, path, body }) => ({ method, path, body }))).toEqual([
+      { method: "POST", path: `/v3/payments/${ref}/refund`, body: { value: 40, description: `${refunding.reference} Pedido 17` } },
+    ]);
+    expect(notesWhenSent).toEqual([{ payment: ref, refund_amount: "4000" }, 0]);
+    expect(outcome).toMatchObject({ ref: `${ref}/refunds/${refunding.reference}`, state: "succeeded", action: "DONE", result: { amount: 4000n, settled: true } });
+    expect(await provider.lookup!({ ...subject, reference: refunding.reference }, refunding)).toMatchObject({ ref: outcome.ref, state: "succeeded", amountMinor: 4000n });
+  });
+
+  test.each([
+    ["PENDING", "pending"], ["AWAITING_CRITICAL_ACTION_AUTHORIZATION", "pending"], ["AWAITING_CUSTOMER_EXTERNAL_AUTHORIZATION", "pending"],
+    ["DONE", "succeeded"], ["CANCELLED", "failed"], ["A_WORD_TO_COME", "pending"],
+  ])("that is %s reads as %s", async (status, state) => {
+    const { provider } = scripted(() => Response.json({ data: [made({ description: "Outro", value: 1 }), made({ status })], hasMore: false }));
+    expect(await provider.lookup!(subject, { ...newCall(new FakeClock()), notes })).toMatchObject({ state, action: status, amountMinor: 4000n });
+  });
+
+  test("of whose answer no refund is ours is pending, until a lookup finds it", async () => {
+    const { provider } = scripted(() => Response.json({ status: "REFUND_IN_PROGRESS", refunds: [made({ description: null })] }));
+    expect(await provider.refund!(request, newCall(new FakeClock()))).toMatchObject({ outcome: "accepted", state: "pending", action: "REFUND_IN_PROGRESS" });
+  });
+
+  test.each([
+    ["never arrived if its charge has none", [], undefined],
+    ["never arrived if those of its charge are another's", [made({ description: randomUUID() }), made({ description: "Outro", value: 41 })], undefined],
+    ["cannot be denied while one of its amount does not say whose it is", [made({ description: null })], Unanswered],
+  ])("%s", async (_what, data, expected) => {
+    const { provider } = scripted(() => Response.json({ data, hasMore: false }));
+    const found = await provider.lookup!(subject, { ...newCall(new FakeClock()), notes }).catch((error: Error) => error.constructor);
+    expect(found).toBe(expected);
+  });
+
+  test("of a boleto is declined before anything is sent", async () => {
+    const { provider, call, sent } = await world();
+    expect(await provider.refund!({ ...request, charge: { ...charged, method: "boleto" } }, call)).toMatchObject({ outcome: "declined", reason: "not_permitted" });
+    expect(sent).toEqual([]);
   });
 });
 

@@ -9,6 +9,7 @@ import { SYNTHETIC_ADDRESS } from "../../providers/mercado-pago/boletos.ts";
 import { mercadoPagoTwin } from "../../providers/mercado-pago/twin.ts";
 import {
   OutcomeUnknown, SetupMissing, Unanswered, type CallContext, type Fetch, type InboundMessage, type Provider,
+  type RefundRequest,
 } from "../../providers/provider.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinStep, TwinWebhook } from "../../providers/twin.ts";
@@ -344,6 +345,49 @@ describe("a Pix charge", () => {
       outcome: "declined", reason: "refused", ref: "123",
       message: "Mercado Pago: the payment is rejected (rejected_high_risk)",
     });
+  });
+});
+
+describe("a refund", () => {
+  const request: RefundRequest = { charge: { ref: "9", method: "pix", amount: 15000n }, amount: 4000n, currency: "BRL" };
+  const subject = { verb: "refund", reference: REFERENCE, ref: undefined, currency: "BRL" } as const;
+  const noting = () => {
+    const call = newCall();
+    call.note = async (more) => void (call.notes = { ...call.notes, ...more });
+    return call;
+  };
+
+  test.each([
+    ["in part", 4000n, { amount: 40 }],
+    ["in whole", 15000n, {}],
+  ])("%s is one request under our key, and its id is written down", async (_what, amount, body) => {
+    const { provider, sent } = scripted(() => Response.json({ id: 7, status: "approved", amount: 40 }, { status: 201 }));
+    const call = noting();
+    expect(accepted(await provider.refund!({ ...request, amount }, call))).toMatchObject({
+      ref: "9/refunds/7", state: "succeeded", action: "approved", result: { id: "9/refunds/7", amount, settled: true },
+    });
+    expect(sent.map(({ method, path, body: told, headers }) => [method, path, told, headers.get("x-idempotency-key")])).toEqual([["POST", "/v1/payments/9/refunds", body, REFERENCE]]);
+    expect(call.notes).toEqual({ payment: "9", refund: "7" });
+  });
+
+  test.each([["approved", "succeeded"], ["in_process", "pending"], ["rejected", "failed"], ["a_word_to_come", "pending"]])("that is %s is %s", async (status, state) => {
+    const { provider, sent } = scripted(() => Response.json({ id: 7, status, amount: 40 }));
+    expect(await provider.lookup!(subject, { ...newCall(), notes: { payment: "9", refund: "7" } })).toMatchObject({ ref: "9/refunds/7", state, amountMinor: 4000n });
+    expect(sent.map(({ path }) => path)).toEqual(["/v1/payments/9/refunds/7"]);
+  });
+
+  test("that is rejected in its very answer is declined", async () => {
+    const { provider } = scripted(() => Response.json({ id: 7, status: "rejected", amount: 40 }, { status: 201 }));
+    expect(await provider.refund!(request, noting())).toMatchObject({ outcome: "declined", ref: "9/refunds/7" });
+  });
+
+  test.each([
+    ["never arrived if its payment has none", [], undefined],
+    ["cannot be told from another of its payment", [{ id: 7, status: "approved", amount: 40 }], Unanswered],
+  ])("whose answer was lost %s", async (_what, rows, expected) => {
+    const { provider } = scripted(() => Response.json(rows));
+    const found = await provider.lookup!(subject, { ...newCall(), notes: { payment: "9" } }).catch((error: Error) => error.constructor);
+    expect(found).toBe(expected);
   });
 });
 
