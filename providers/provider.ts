@@ -39,6 +39,7 @@ export interface ConnectionField {
 export interface ProviderVerbs {
   charge(request: ChargeRequest, call: CallContext): Promise<Outcome<ChargeResult>>;
   payout(request: PayoutRequest, call: CallContext): Promise<Outcome<PayoutResult>>;
+  refund(request: RefundRequest, call: CallContext): Promise<Outcome<PayoutResult>>;
   invoice(request: InvoiceRequest, call: CallContext): Promise<Outcome<InvoiceResult>>;
   quote(request: ShipRequest, call: CallContext): Promise<Outcome<ShipResult>>;
   label(request: ShipRequest, call: CallContext): Promise<Outcome<ShipResult>>;
@@ -54,6 +55,15 @@ export interface ProviderVerbs {
   readCard(request: IssueRequest, call: CallContext): Promise<Outcome<IssueResult>>;
 }
 export type ProviderVerb = keyof ProviderVerbs;
+
+/** Money of a settled charge to be given back, in whole or in part. */
+export interface RefundRequest {
+  /** The charge as its provider knows it, and all that was paid. */
+  charge: { ref: string; method: string; amount: bigint };
+  amount: bigint;
+  currency: Currency;
+  description?: string;
+}
 
 export interface Provider extends Partial<ProviderVerbs> {
   /**

@@ -131,6 +131,9 @@ export const failures = {
   outcome_unknown: { http: 202, retry: "same_key", say: (at: At & { provider: string; toolCallId: string }) =>
     `${at.provider} gave no readable answer, so ${at.toolCallId} may or may not have happened. It is being looked up; follow its status and do not send it again.` },
 
+  refund_refused: { http: 409, retry: "never", say: (at: At & { toolCallId: string; reason: string }) =>
+    `Tool call ${at.toolCallId} cannot be refunded so: ${at.reason}. Nothing was sent.` },
+
   // Idempotency
   idempotency_key_invalid: { http: 400, retry: "never", say: (_at: At) =>
     "The idempotency key must be 1 to 255 printable ASCII characters." },

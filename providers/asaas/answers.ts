@@ -21,8 +21,10 @@ export const Payment = z.object({
   status: z.string(),
   value: Reais,
   netValue: Reais.nullish(),
+  billingType: z.string().nullish(),
   externalReference: z.string().nullish(),
   invoiceUrl: z.string().nullish(),
+  bankSlipUrl: z.string().nullish(),
   deleted: z.boolean().nullish(),
 });
 export type Payment = z.output<typeof Payment>;
@@ -33,6 +35,9 @@ export const PixQrCode = z.object({
   expirationDate: z.string().nullish(),
 });
 
+/** The digits of a boleto's line; they may change with the charge. */
+export const BoletoLine = z.object({ identificationField: z.string() });
+
 export const Transfer = z.object({
   id: z.string(),
   status: z.string(),
@@ -40,9 +45,44 @@ export const Transfer = z.object({
   transferFee: Reais.nullish(),
   endToEndIdentifier: z.string().nullish(),
   externalReference: z.string().nullish(),
+  description: z.string().nullish(),
   failReason: z.string().nullish(),
 });
 export type Transfer = z.output<typeof Transfer>;
+
+/** What a Pix code asks for, as Asaas reads it at its location. */
+export const DecodedCode = z.object({
+  totalValue: Reais.nullish(),
+  canBePaid: z.boolean().nullish(),
+  cannotBePaidReason: z.string().nullish(),
+});
+
+/** A Pix, in or out; here one that pays a code. */
+export const PixTransaction = z.object({
+  id: z.string(),
+  status: z.string(),
+  type: z.string().nullish(),
+  value: Reais,
+  chargedFeeValue: Reais.nullish(),
+  endToEndIdentifier: z.string().nullish(),
+  description: z.string().nullish(),
+  refusalReason: z.string().nullish(),
+  effectiveDate: z.string().nullish(),
+  dateCreated: z.string().nullish(),
+});
+export type PixTransaction = z.output<typeof PixTransaction>;
+
+export const Refund = z.object({
+  status: z.string(),
+  value: Reais,
+  description: z.string().nullish(),
+  endToEndIdentifier: z.string().nullish(),
+  effectiveDate: z.string().nullish(),
+});
+export type Refund = z.output<typeof Refund>;
+
+/** A charge as the answer to a refund shows it. */
+export const RefundedPayment = z.object({ status: z.string(), refunds: z.array(Refund).nullish().catch(undefined) });
 
 export const page = <Row extends z.ZodType>(row: Row) => z.object({ data: z.array(row), hasMore: z.boolean() });
 
@@ -86,6 +126,21 @@ export const transferEvents = table({
   updated: ["TRANSFER_BLOCKED"],
   succeeded: ["TRANSFER_DONE"],
   failed: ["TRANSFER_FAILED", "TRANSFER_CANCELLED"],
+});
+
+export const pixTransactionStates = table({
+  pending: [
+    "AWAITING_BALANCE_VALIDATION", "AWAITING_INSTANT_PAYMENT_ACCOUNT_BALANCE", "AWAITING_CRITICAL_ACTION_AUTHORIZATION",
+    "AWAITING_CHECKOUT_RISK_ANALYSIS_REQUEST", "AWAITING_CASH_IN_RISK_ANALYSIS_REQUEST", "SCHEDULED", "AWAITING_REQUEST", "REQUESTED",
+  ],
+  succeeded: ["DONE"],
+  failed: ["REFUSED", "CANCELLED"],
+});
+
+export const refundStates = table({
+  pending: ["PENDING", "AWAITING_CRITICAL_ACTION_AUTHORIZATION", "AWAITING_CUSTOMER_EXTERNAL_AUTHORIZATION"],
+  succeeded: ["DONE"],
+  failed: ["CANCELLED"],
 });
 
 /** Until a charge is paid its `netValue` is a forecast, so the fee is told only after. */

@@ -1,25 +1,28 @@
 /**
- * Asaas: Pix in (charges) and Pix out (transfers), BRL. Reference: Asaas API v3, docs.asaas.com, "Cobranças via Pix",
- * "Transfer to another institution's account or Pix key" and the webhook event pages, read 2026-11-20.
- * Quirks: amounts are decimal JSON numbers; a charge needs a customer first, and its Pix code is a second request;
+ * Asaas: Pix and boleto in (charges), Pix out (transfers to a key, and codes paid), BRL. Reference: Asaas API v3,
+ * docs.asaas.com, "Cobranças via Pix", "Get digitable bill line", "Transfer to another institution's account or Pix key",
+ * "Pagar um QRCode" and the webhook event pages, read 2026-11-20.
+ * Quirks: amounts are decimal JSON numbers; a charge needs a customer first, and what it is paid with is a second request;
  * `externalReference` is not unique, so nothing there stops a second effect: our claim does.
  */
-import type { z } from "zod";
+import { parseBoleto } from "../../schema/boleto.ts";
 import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
 import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge.ts";
 import type { PayoutRequest, PayoutResult } from "../../schema/meta-tools/pay.ts";
-import { toDecimal } from "../../schema/money.ts";
 import { parsePixKey, type PixKeyKind } from "../../schema/pix/keys.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import {
-  Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type Fetch, type LookupSubject,
-  type Observation, type Outcome, type Provider, type ProviderDefinition,
+  SetupMissing, type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome,
+  type Provider, type ProviderDefinition,
 } from "../provider.ts";
 import {
-  Customer, observePayment, observeTransfer, page, Payment, paymentStates, PixQrCode, readRefusal, refuse, Transfer,
+  BoletoLine, Customer, observePayment, observeTransfer, page, Payment, paymentStates, PixQrCode, refuse, Transfer,
   transferStates, type Declined, type PaymentState,
 } from "./answers.ts";
 import { read, verify } from "./notifications.ts";
+import { lookupCode, paidByCode, payCode } from "./pix-codes.ts";
+import { lookupRefund, refund } from "./refunds.ts";
+import { find, orDeclined, refuseAmount, toValue } from "./requests.ts";
 import { calendarDay, momentOf, shiftDay } from "./sao-paulo.ts";
 import { tools } from "./tools.ts";
 
@@ -56,10 +59,12 @@ function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   return {
     charge: async (request, call) => charge(client(), request, { call, isTest }),
     payout: async (request, call) => payout(client(), request, { call, isTest }),
-    lookup: async (subject, call) =>
-      subject.verb === "payout"
-        ? lookupTransfer(client(), subject, call)
-        : lookupPayment(client(), subject, call),
+    refund: async (request, call) => refund(client(), request, call),
+    lookup: async (subject, call) => {
+      if (subject.verb === "refund") return lookupRefund(client(), subject, call);
+      if (subject.verb !== "payout") return lookupPayment(client(), subject, call);
+      return paidByCode(call) ? lookupCode(client(), subject, call) : lookupTransfer(client(), subject, call);
+    },
   };
 }
 
@@ -71,20 +76,20 @@ interface Circumstances {
 // Charges
 
 /** The Asaas word for each method we serve there. */
-const billingTypes: Partial<Record<ChargeRequest["method"], string>> = { pix: "PIX" };
+const billingTypes: Partial<Record<ChargeRequest["method"], string>> = { pix: "PIX", boleto: "BOLETO" };
 
 async function charge(
   http: HttpClient,
   request: ChargeRequest,
   { call, isTest }: Circumstances,
 ): Promise<Outcome<ChargeResult>> {
-  const { amount, method, buyer } = request;
+  const { amount, currency, method, buyer } = request;
   const billingType = billingTypes[method];
   if (!billingType) return refuse("not_permitted", "method", `a charge by ${method} is not served through Asaas`);
   if (!buyer.document) return refuse("invalid_request", "buyer.document", "Asaas needs the buyer's CPF or CNPJ");
   const document = parseTaxId(buyer.document, { environment: isTest ? "test" : "live" });
   if (!document.ok) return refuse("invalid_request", "buyer.document", document.reason);
-  const unpayable = refuseAmount(request);
+  const unpayable = refuseAmount(request) ?? (method === "boleto" ? refuseBoleto(request, call) : undefined);
   if (unpayable) return unpayable;
 
   const payment = await orDeclined(async () => {
@@ -101,9 +106,19 @@ async function charge(
   if ("outcome" in payment) return payment;
 
   const state = paymentStates.get(payment.status) ?? "pending";
-  const code = await instructions(http, payment, call);
-  const result = { id: payment.id, status: "pending" as const, amount, currency: "BRL", method, ...code };
+  const means = await instructions(http, payment, call);
+  const result = { id: payment.id, status: "pending" as const, amount, currency, method, ...means };
   return { outcome: "accepted", ref: payment.id, state, action: payment.status, result };
+}
+
+/** What ten digits of a boleto can say. */
+const BOLETO_MINOR_MAX = 9_999_999_999n;
+
+function refuseBoleto({ amount, due_date: dueDate }: ChargeRequest, call: CallContext): Declined | undefined {
+  if (!dueDate) return refuse("invalid_request", "due_date", "a boleto needs the day on which it is due");
+  if (dueDate < calendarDay(call.clock.now())) return refuse("invalid_request", "due_date", "that day is over in São Paulo");
+  if (amount > BOLETO_MINOR_MAX) return refuse("invalid_request", "amount", `a boleto is of at most ${BOLETO_MINOR_MAX} centavos`);
+  return undefined;
 }
 
 /** A customer belongs to no charge and moves nothing, so making one may be repeated. */
@@ -127,7 +142,10 @@ function nationalPhone(phone: string): string | undefined {
 }
 
 /** What the buyer pays with. */
-async function instructions(http: HttpClient, payment: Payment, call: CallContext): Promise<Partial<ChargeResult>> {
+const instructions = (http: HttpClient, payment: Payment, call: CallContext): Promise<Partial<ChargeResult>> =>
+  payment.billingType === "BOLETO" ? boletoOf(http, payment, call) : pixCodeOf(http, payment, call);
+
+async function pixCodeOf(http: HttpClient, payment: Payment, call: CallContext): Promise<Partial<ChargeResult>> {
   const path = `/payments/${encodeURIComponent(payment.id)}/pixQrCode`;
   const code = await http.ask({ method: "GET", path }, PixQrCode, call);
   return {
@@ -135,6 +153,22 @@ async function instructions(http: HttpClient, payment: Payment, call: CallContex
     pix_qr_code: code.encodedImage,
     charge_url: payment.invoiceUrl ?? undefined,
     expires_at: momentOf(code.expirationDate)?.toISOString(),
+  };
+}
+
+/** A boleto is a page that can always be paid from; its line may come later, and it has a Pix code where the account has a key. */
+async function boletoOf(http: HttpClient, payment: Payment, call: CallContext): Promise<Partial<ChargeResult>> {
+  const path = `/payments/${encodeURIComponent(payment.id)}/identificationField`;
+  const told = await orDeclined(() => http.ask({ method: "GET", path }, BoletoLine, call));
+  const slip = "outcome" in told ? undefined : parseBoleto(told.identificationField, { today: calendarDay(call.clock.now()) });
+  const asked = await orDeclined(() => pixCodeOf(http, payment, call));
+  const code = "outcome" in asked ? {} : asked;
+  return {
+    // A line whose digits do not hold is one that no bank takes.
+    barcode_line: slip?.ok ? slip.boleto.line : undefined,
+    pix_copy_paste: code.pix_copy_paste,
+    pix_qr_code: code.pix_qr_code,
+    charge_url: payment.bankSlipUrl ?? payment.invoiceUrl ?? undefined,
   };
 }
 
@@ -148,10 +182,10 @@ async function lookupPayment(
   const action = payment.deleted ? "DELETED" : payment.status;
   const state = paymentStates.get(action) ?? "pending";
   const observation = observePayment(payment, state, action);
-  // Without a ref its answer was lost, and with it the code that the buyer is to pay.
+  // Without a ref its answer was lost, and with it what the buyer is to pay with.
   if (subject.ref !== undefined || state !== "pending") return observation;
-  const code = await orDeclined(() => instructions(http, payment, call));
-  const result = "outcome" in code ? { charge_url: payment.invoiceUrl ?? undefined } : code;
+  const means = await orDeclined(() => instructions(http, payment, call));
+  const result = "outcome" in means ? { charge_url: payment.invoiceUrl ?? undefined } : means;
   return { ...observation, result: { id: payment.id, ...result } };
 }
 
@@ -168,11 +202,10 @@ async function payout(
 ): Promise<Outcome<PayoutResult>> {
   const { amount, currency, method, recipient, description } = request;
   if (method !== "pix") return refuse("not_permitted", "method", `a payout by ${method} is not served through Asaas`);
-  // Asaas can pay a pasted code, but that request takes no reference: an unknown outcome could never be looked up.
-  if (request.copia_e_cola) return refuse("not_permitted", "copia_e_cola", `${KEYS_ONLY}; send recipient.pix_key`);
   if (amount === undefined) return refuse("invalid_request", "amount", "a payout needs an amount");
   const unpayable = refuseAmount({ amount, currency });
   if (unpayable) return unpayable;
+  if (request.copia_e_cola) return payCode(http, { ...request, amount, code: request.copia_e_cola }, call);
   if (!recipient && !isTest) return refuse("invalid_request", "recipient", "a payout needs a recipient with a pix_key");
   const written = recipient ? recipient.pix_key : SYNTHETIC_PAYEE;
   if (!written) return refuse("invalid_request", "recipient.pix_key", KEYS_ONLY);
@@ -197,7 +230,7 @@ async function payout(
   return { outcome: "accepted", ref: transfer.id, state, action: transfer.status, result };
 }
 
-const KEYS_ONLY = "payouts through Asaas go to a Pix key";
+const KEYS_ONLY = "payouts through Asaas go to a Pix key or pay a Pix code";
 
 const transferResult = (transfer: Transfer, state: PaymentState) => ({
   id: transfer.id,
@@ -218,74 +251,4 @@ async function lookupTransfer(
   if (!transfer) return undefined;
   const state = transferStates.get(transfer.status) ?? "pending";
   return { ...observeTransfer(transfer, state, transfer.status), result: transferResult(transfer, state) };
-}
-
-// Both
-
-/** Fifteen digits: the most that a JSON number carries exactly. */
-const VALUE_MINOR_MAX = 999_999_999_999_999n;
-
-const toValue = (amountMinor: bigint): number => Number(toDecimal({ amountMinor, currency: "BRL" }));
-
-function refuseAmount({ amount, currency }: { amount: bigint; currency: string }): Declined | undefined {
-  if (currency !== "BRL") return refuse("invalid_request", "currency", "Asaas moves BRL only");
-  if (amount <= VALUE_MINOR_MAX) return undefined;
-  return refuse("invalid_request", "amount", `Asaas takes at most ${VALUE_MINOR_MAX} centavos`);
-}
-
-/** Sends what Asaas may refuse; a refusal is an answer. */
-async function orDeclined<Value>(send: () => Promise<Value>): Promise<Value | Declined> {
-  try {
-    return await send();
-  } catch (error) {
-    if (error instanceof Rejected) return readRefusal(error);
-    throw error;
-  }
-}
-
-/** The most rows Asaas puts on a page. */
-const PAGE_ROWS = 100;
-/** Two thousand transfers in three days are searched; past that, an operator must look. */
-const PAGES_MAX = 20;
-
-interface Search<Row> {
-  path: string;
-  row: Row;
-  subject: LookupSubject;
-  query?: Record<string, string>;
-}
-
-/**
- * The object of ours that Asaas has under `subject`. A row counts only if it carries our reference: a list may ignore a
- * filter it does not know, and an id that came in from outside may be of another payment.
- */
-async function find<Row extends z.ZodType<{ externalReference?: string | null | undefined }>>(
-  http: HttpClient,
-  { path, row, subject: { ref, reference }, query }: Search<Row>,
-  call: CallContext,
-): Promise<z.output<Row> | undefined> {
-  const named = ref && await askForOne(http, { path: `${path}/${encodeURIComponent(ref)}`, row }, call);
-  if (named && named.externalReference === reference) return named;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    const at = { limit: String(PAGE_ROWS), offset: String(pages * PAGE_ROWS) };
-    const spec = { method: "GET", path, query: { externalReference: reference, ...query, ...at } } as const;
-    const { data, hasMore } = await http.ask(spec, page(row), call);
-    const found = data.find((candidate) => candidate.externalReference === reference);
-    if (found) return found;
-    if (!hasMore) return undefined;
-  }
-  throw new Unanswered("asaas: its list is too long to search for one reference");
-}
-
-async function askForOne<Row extends z.ZodType>(
-  http: HttpClient,
-  { path, row }: { path: string; row: Row },
-  call: CallContext,
-): Promise<z.output<Row> | undefined> {
-  try {
-    return await http.ask({ method: "GET", path }, row, call);
-  } catch (error) {
-    if (error instanceof Rejected && error.status === 404) return undefined;
-    throw error;
-  }
 }

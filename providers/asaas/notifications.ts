@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import type { InboundMessage, NotificationScheme, Observation, ProviderEvent } from "../provider.ts";
 import { observePayment, observeTransfer, Payment, paymentEvents, Transfer, transferEvents } from "./answers.ts";
+import { referenceIn } from "./pix-codes.ts";
 import { momentOf } from "./sao-paulo.ts";
 
 const TOKEN_HEADER = "asaas-access-token";
@@ -34,7 +35,8 @@ export function read({ body }: InboundMessage): ProviderEvent[] {
   const observation = notification && observe(notification);
   if (!observation) return [];
   const { id, event, dateCreated, payment, transfer } = notification;
-  const reference = (payment ?? transfer)?.externalReference;
+  // A code that was paid has our reference nowhere but in its description.
+  const reference = (payment ?? transfer)?.externalReference || referenceIn(transfer?.description);
   const occurredAt = momentOf(dateCreated);
   return [{
     eventId: id ?? `${event}:${observation.ref}`,

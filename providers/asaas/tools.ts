@@ -59,6 +59,13 @@ export const tools: readonly NativeTool[] = [
     request: (args) => ({ method: "GET", path: pathOf("/payments/{id}/pixQrCode", args) }),
   }),
   nativeTool({
+    name: "get_boleto",
+    description: "Read the line of a boleto charge at Asaas.",
+    effect: "reads",
+    input: id,
+    request: (args) => ({ method: "GET", path: pathOf("/payments/{id}/identificationField", args) }),
+  }),
+  nativeTool({
     name: "list_payments",
     description: "List charges at Asaas, newest first.",
     effect: "reads",

@@ -1,11 +1,12 @@
 /**
- * The stand-in for Asaas: customers, Pix charges with their codes, refunds, and transfers to Pix keys; its webhooks
- * carry the token of the account. What it leaves out is in README.md.
+ * The stand-in for Asaas: customers, Pix and boleto charges with their codes and lines, refunds, transfers to Pix keys and
+ * Pix codes paid; its webhooks carry the token of the account. What it leaves out is in README.md.
  */
 import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { buildBankSlip, parseBoleto } from "../../schema/boleto.ts";
 import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
-import { buildDynamicCode } from "../../schema/pix/brcode.ts";
+import { buildDynamicCode, parseBrCode, type BrCode } from "../../schema/pix/brcode.ts";
 import { makeEndToEndId, parsePixKey } from "../../schema/pix/keys.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 import { qrPng } from "../qr-png.ts";
@@ -20,25 +21,40 @@ export const asaasTwin: TwinDefinition = {
     charge_15: "a charge whose amount ends in 15 centavos becomes overdue and is never paid",
     charge_16: "a charge whose amount ends in 16 centavos becomes overdue, then is paid late",
     charge_17: "a charge whose amount ends in 17 centavos is paid, then refunded",
+    charge_boleto: "a boleto is CONFIRMED before it is RECEIVED, one step later than a Pix charge",
     transfer_13: "a transfer whose amount ends in 13 centavos is refused: 400 insufficient_balance",
     transfer_14: "a transfer whose amount ends in 14 centavos stays pending",
     transfer_18: "a transfer whose amount ends in 18 centavos is taken, then fails",
     transfer_19: "a transfer whose amount ends in 19 centavos is refused as identical to a recent one: 409",
+    code_13: "a code paid with an amount that ends in 13 centavos is refused: 400 insufficient_balance",
+    code_14: "a code paid with an amount that ends in 14 centavos stays AWAITING_REQUEST",
+    code_15: "a code whose amount ends in 15 centavos cannot be paid any more",
+    code_18: "a code paid with an amount that ends in 18 centavos is taken, then REFUSED",
   },
   create: (context) => new AsaasTwin(context),
 };
 
-/** What becomes of a charge or transfer, a status every `settleAfterMs`, by the last two digits of its amount. */
-const lives: Record<Kind, Record<string, readonly string[]>> = {
+/** What becomes of each, a status every `settleAfterMs`, by the last two digits of its amount. A boleto's ways are longer. */
+const lives = {
   payment: { usual: ["RECEIVED"], 14: [], 15: ["OVERDUE"], 16: ["OVERDUE", "RECEIVED"], 17: ["RECEIVED", "REFUNDED"] },
+  boleto: {
+    usual: ["CONFIRMED", "RECEIVED"], 14: [], 15: ["OVERDUE"], 16: ["OVERDUE", "CONFIRMED", "RECEIVED"],
+    17: ["CONFIRMED", "RECEIVED", "REFUNDED"],
+  },
   transfer: { usual: ["DONE"], 14: [], 18: ["FAILED"] },
-};
+  pix: { usual: ["DONE"], 14: [], 18: ["REFUSED"] },
+} satisfies Record<string, Record<string, readonly string[]>>;
 
-/** What Asaas keeps of a Pix charge here; a contract decides the true figure. */
-const PIX_FEE_MINOR = 199n;
+/** What Asaas keeps of a charge here; a contract decides the true figure. */
+const FEE_MINOR = 199n;
+/** The bank of its boletos: Asaas itself. */
+const BANK = "461";
+/** What ten digits of a boleto can say. */
+const BOLETO_MINOR_MAX = 9_999_999_999n;
 /** The identification of Asaas in the payment system. */
 const ISPB = "19540550";
 const PAYMENT_FILTERS = ["customer", "status", "externalReference"];
+const PIX_FILTERS = ["status", "type", "endToEndIdentifier"];
 const PAGE_ROWS_DEFAULT = 10;
 const PAGE_ROWS_MAX = 100;
 
@@ -48,10 +64,11 @@ interface Account {
   webhookToken: string;
 }
 
-type Kind = "payment" | "transfer";
+/** `pix` is a Pix transaction: here, a code that was paid. */
+type Kind = "payment" | "transfer" | "pix";
 type Json = Record<string, unknown>;
 
-/** A charge or transfer as it is answered. */
+/** One of them as it is answered. */
 interface Wire extends Json {
   id: string;
   status: string;
@@ -60,6 +77,7 @@ interface Wire extends Json {
 
 interface Stored {
   createdAtMs: number;
+  starts: string;
   /** The statuses ahead of it, and how many it has been through. */
   life: readonly string[];
   lived: number;
@@ -141,12 +159,18 @@ class AsaasTwin implements Twin {
     { method: "POST", pattern: /^\/payments$/, handle: (call) => this.#createPayment(call) },
     { method: "GET", pattern: /^\/payments\/([^/]+)$/, handle: (call) => this.#find(placeOf("payment", call)) },
     { method: "GET", pattern: /^\/payments\/([^/]+)\/pixQrCode$/, handle: (call) => this.#pixQrCode(call) },
+    { method: "GET", pattern: /^\/payments\/([^/]+)\/identificationField$/, handle: (call) => this.#boletoLine(call) },
     { method: "POST", pattern: /^\/payments\/([^/]+)\/refund$/, handle: (call) => this.#refund(call) },
+    { method: "GET", pattern: /^\/payments\/([^/]+)\/refunds$/, handle: (call) => this.#listRefunds(call) },
     { method: "GET", pattern: /^\/installments\/([^/]+)\/payments$/, handle: (call) => this.#listInstallments(call) },
     { method: "GET", pattern: /^\/finance\/balance$/, handle: (call) => this.#balance(call) },
     { method: "GET", pattern: /^\/transfers$/, handle: (call) => this.#listTransfers(call) },
     { method: "POST", pattern: /^\/transfers$/, handle: (call) => this.#createTransfer(call) },
     { method: "GET", pattern: /^\/transfers\/([^/]+)$/, handle: (call) => this.#find(placeOf("transfer", call)) },
+    { method: "POST", pattern: /^\/pix\/qrCodes\/decode$/, handle: (call) => this.#decodeCode(call) },
+    { method: "POST", pattern: /^\/pix\/qrCodes\/pay$/, handle: (call) => this.#payCode(call) },
+    { method: "GET", pattern: /^\/pix\/transactions$/, handle: (call) => this.#listTransactions(call) },
+    { method: "GET", pattern: /^\/pix\/transactions\/([^/]+)$/, handle: (call) => this.#find(placeOf("pix", call)) },
   ];
 
   // Customers
@@ -188,13 +212,13 @@ class AsaasTwin implements Twin {
     const { customer, billingType, dueDate, installmentCount } = body;
     const isKnown = await this.#context.store.get(`customer-id/${account.id}/${String(customer)}`);
     if (!isKnown) throw invalid("customer");
-    if (billingType !== "PIX") throw invalid("billingType");
+    if (billingType !== "PIX" && billingType !== "BOLETO") throw invalid("billingType");
     const today = calendarDay(this.#now());
     const isDay = /^\d{4}-\d{2}-\d{2}$/.test(String(dueDate));
     if (!isDay || String(dueDate) < today) throw invalid("dueDate");
     if (installmentCount !== undefined) return this.#createPlan(account, body);
     const cents = centsOf(body["value"]);
-    if (ending(cents) === "13") throw invalid("value");
+    if (ending(cents) === "13" || (billingType === "BOLETO" && cents > BOLETO_MINOR_MAX)) throw invalid("value");
     return this.#addPayment(account, body, { cents, dueDate: String(dueDate) });
   }
 
@@ -220,13 +244,15 @@ class AsaasTwin implements Twin {
     { cents, dueDate, installment = null, installmentNumber = null }: Charge,
   ): Promise<Wire> {
     const code = lowerCode(16);
-    return this.#add({ kind: "payment", accountId: account.id }, {
+    const isBoleto = billingType === "BOLETO";
+    return this.#add({ kind: "payment", accountId: account.id }, isBoleto ? "boleto" : "payment", {
       object: "payment", id: `pay_${code}`, dateCreated: calendarDay(this.#now()), customer, value: reais(cents),
-      netValue: reais(cents > PIX_FEE_MINOR ? cents - PIX_FEE_MINOR : 0n), originalValue: null, interestValue: null,
+      netValue: reais(cents > FEE_MINOR ? cents - FEE_MINOR : 0n), originalValue: null, interestValue: null,
       description, billingType, pixTransaction: null, status: "PENDING", dueDate, originalDueDate: dueDate,
       paymentDate: null, clientPaymentDate: null, installment, installmentNumber,
       invoiceUrl: `https://sandbox.asaas.com/i/${code}`, externalReference, deleted: false, creditDate: null,
-      estimatedCreditDate: null, transactionReceiptUrl: null, bankSlipUrl: null, refunds: null,
+      estimatedCreditDate: null, transactionReceiptUrl: null,
+      bankSlipUrl: isBoleto ? `https://sandbox.asaas.com/b/pdf/${code}` : null, refunds: null,
     });
   }
 
@@ -249,7 +275,8 @@ class AsaasTwin implements Twin {
     const transfers = (await this.#context.store.list<Stored>(`transfer/${account.id}/`)).map(({ wire }) => wire);
     const received = payments.filter(({ status }) => status === "RECEIVED" || status === "REFUNDED");
     const cameIn = received.map((wire) => unrefunded(wire) - (centsOf(wire.value) - centsOf(wire["netValue"])));
-    const wentOut = transfers.filter(({ status }) => status !== "FAILED").map(({ value }) => -centsOf(value));
+    const codes = (await this.#context.store.list<Stored>(`pix/${account.id}/`)).map(({ wire }) => wire);
+    const wentOut = [...transfers, ...codes].filter(({ status }) => status !== "FAILED" && status !== "REFUSED").map(({ value }) => -centsOf(value));
     return { balance: reais([...cameIn, ...wentOut].reduce((sum, cents) => sum + cents, 0n)) };
   }
 
@@ -267,22 +294,42 @@ class AsaasTwin implements Twin {
     return { encodedImage, payload, expirationDate, description: payment["description"] };
   }
 
+  async #boletoLine(call: Call): Promise<Json> {
+    const payment = await this.#find(placeOf("payment", call));
+    if (payment["billingType"] !== "BOLETO") throw new Refused(400, "invalid_action", "A cobrança não é por boleto.");
+    const nossoNumero = digitsOf(payment.id, 8);
+    const identificationField = buildBankSlip({
+      bank: BANK, freeField: `0001${digitsOf(payment.id, 13)}${nossoNumero}`, amountMinor: centsOf(payment.value), dueDate: String(payment["dueDate"]),
+    });
+    const slip = parseBoleto(identificationField, { today: calendarDay(this.#now()) });
+    return { identificationField, nossoNumero, barCode: slip.ok ? slip.boleto.barcode : null };
+  }
+
   async #refund(call: Call): Promise<Json> {
     const place = placeOf("payment", call);
     const paid = await this.#find(place);
     if (paid.status !== "RECEIVED") throw new Refused(400, "invalid_action", "A cobrança não foi recebida.");
+    if (paid["billingType"] === "BOLETO") throw new Refused(400, "invalid_action", "Um boleto é estornado por outro caminho.");
     const wanted = call.body["value"] === undefined ? unrefunded(paid) : centsOf(call.body["value"]);
     if (wanted > unrefunded(paid)) throw invalid("value");
     const { description = null } = call.body;
-    const refund = { dateCreated: wallTime(this.#now()), status: "DONE", value: reais(wanted), description };
-    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
-      stored.wire.status === "RECEIVED" && wanted <= unrefunded(stored.wire)
-        ? { ...stored, wire: withRefund(stored.wire, refund) }
-        : stored);
-    if (!changed) throw notFound();
+    const now = wallTime(this.#now());
+    const refund = { dateCreated: now, status: "DONE", value: reais(wanted), description, effectiveDate: now };
+    // Of two at once the second may find too little left.
+    let isTaken = false;
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) => {
+      isTaken = stored.wire.status === "RECEIVED" && wanted <= unrefunded(stored.wire);
+      return isTaken ? { ...stored, wire: withRefund(stored.wire, refund) } : stored;
+    });
+    if (!changed || !isTaken) throw invalid("value");
     const event = changed.wire.status === "REFUNDED" ? "PAYMENT_REFUNDED" : "PAYMENT_PARTIALLY_REFUNDED";
     await this.#schedule({ name: "notify", ...place, event, ordinal: refundsOf(changed.wire).length }, 0);
     return changed.wire;
+  }
+
+  async #listRefunds(call: Call): Promise<Json> {
+    const payment = await this.#find(placeOf("payment", call));
+    return list(refundsOf(payment), call.query);
   }
 
   // Transfers
@@ -297,7 +344,7 @@ class AsaasTwin implements Twin {
     if (ending(cents) === "19") throw new Refused(409, "conflict", "Há uma transferência idêntica recente.");
 
     const today = calendarDay(this.#now());
-    return this.#add({ kind: "transfer", accountId: account.id }, {
+    return this.#add({ kind: "transfer", accountId: account.id }, "transfer", {
       object: "transfer", id: randomUUID(), dateCreated: today, status: "PENDING", effectiveDate: null,
       endToEndIdentifier: null, type: "BANK_ACCOUNT", value: Number(value), netValue: Number(value), transferFee: 0,
       scheduleDate: today, authorized: true, failReason: null, transactionReceiptUrl: null, externalReference,
@@ -314,6 +361,39 @@ class AsaasTwin implements Twin {
     return list(rows.filter(isWithin), query);
   }
 
+  // Pix codes
+
+  async #decodeCode({ body }: Call): Promise<Json> {
+    const code = codeOf(body["payload"]);
+    const { amountMinor = null, txid = null, merchantName } = code;
+    const canBePaid = amountMinor === null || ending(amountMinor) !== "15";
+    return {
+      payload: body["payload"], type: code.kind === "static" ? "STATIC" : "DYNAMIC", conciliationIdentifier: txid,
+      value: amountMinor && reais(amountMinor), totalValue: amountMinor && reais(amountMinor), receiver: { name: merchantName },
+      canBePaid, cannotBePaidReason: canBePaid ? null : "O QR Code expirou.",
+    };
+  }
+
+  async #payCode({ account, body }: Call): Promise<Json> {
+    const { qrCode, value, description = null } = body;
+    const code = codeOf((qrCode as Json | undefined)?.["payload"]);
+    const cents = centsOf(value);
+    if (code.amountMinor !== undefined && code.amountMinor !== cents) throw invalid("value");
+    if (ending(cents) === "13") throw new Refused(400, "insufficient_balance", "Saldo insuficiente.");
+    if (ending(cents) === "15") throw new Refused(400, "invalid_action", "O QR Code expirou.");
+    return this.#add({ kind: "pix", accountId: account.id }, "pix", {
+      id: randomUUID(), endToEndIdentifier: null, value: reais(cents), refundedValue: 0, effectiveDate: null, scheduledDate: null,
+      status: "AWAITING_REQUEST", type: "DEBIT", originType: code.kind === "static" ? "STATIC_QRCODE" : "DYNAMIC_QRCODE",
+      conciliationIdentifier: code.txid ?? null, description, transactionReceiptUrl: null, refusalReason: null, chargedFeeValue: 0,
+      canBeCanceled: false, dateCreated: wallTime(this.#now()), externalAccount: { name: code.merchantName }, externalReference: null,
+    });
+  }
+
+  async #listTransactions({ account, query }: Call): Promise<Json> {
+    const rows = newestFirst(await this.#context.store.list<Stored>(`pix/${account.id}/`));
+    return list(rows.filter((row) => PIX_FILTERS.every((name) => [null, row[name]].includes(query.get(name)))), query);
+  }
+
   // Life cycle
 
   async run(step: TwinStep): Promise<void> {
@@ -328,10 +408,11 @@ class AsaasTwin implements Twin {
     await this.#notify(place, `${place.kind.toUpperCase()}_${moved.wire.status}`, 0);
   }
 
-  async #add(at: Omit<Place, "id">, wire: Wire): Promise<Wire> {
+  async #add(at: Omit<Place, "id">, way: keyof typeof lives, wire: Wire): Promise<Wire> {
     const place: Place = { ...at, id: wire.id };
-    const life = lives[at.kind][ending(centsOf(wire.value))] ?? lives[at.kind]["usual"] ?? [];
-    const stored: Stored = { createdAtMs: this.#now().getTime(), life, lived: 0, wire };
+    const ways: Record<string, readonly string[]> = lives[way];
+    const life = ways[ending(centsOf(wire.value))] ?? lives[way].usual;
+    const stored: Stored = { createdAtMs: this.#now().getTime(), starts: wire.status, life, lived: 0, wire };
     await this.#context.store.put(keyOf(place), stored);
     await this.#schedule({ name: "notify", ...place, event: `${at.kind.toUpperCase()}_CREATED`, ordinal: 0 }, 0);
     for (const index of life.keys()) await this.#schedule({ name: "live", ...place, index }, index + 1);
@@ -342,7 +423,8 @@ class AsaasTwin implements Twin {
   async #notify(place: Place, event: string, ordinal: number): Promise<void> {
     const account = await this.#context.store.get<Account>(`account/${place.accountId}`);
     const stored = await this.#context.store.get<Stored>(keyOf(place));
-    if (!account || !stored) return;
+    // No webhook of a code that was paid is documented.
+    if (!account || !stored || place.kind === "pix") return;
     const unique = hash(`${event} ${place.id} ${ordinal}`);
     await this.#context.deliver({
       url: account.webhookUrl,
@@ -409,15 +491,20 @@ function list(rows: readonly unknown[], query: URLSearchParams): Json {
 }
 
 /** Whether nothing but time has moved it: a charge refunded through the API leaves its life. */
-const isOnItsWay = ({ life, lived, wire }: Stored): boolean =>
-  wire.status === (lived === 0 ? "PENDING" : life[lived - 1]);
+const isOnItsWay = ({ starts, life, lived, wire }: Stored): boolean =>
+  wire.status === (lived === 0 ? starts : life[lived - 1]);
 
 function arrive(stored: Stored, kind: Kind, now: Date): Stored {
   const { life, lived, wire } = stored;
   const status = life[lived] ?? wire.status;
-  const changes = kind === "payment" ? paymentChanges(wire, status, now) : transferChanges(wire, status, now);
+  const changes = changesOf[kind](wire, status, now);
   return { ...stored, lived: lived + 1, wire: { ...wire, status, ...changes } };
 }
+
+/** What a status brings with it. */
+const changesOf: Record<Kind, (wire: Wire, status: string, now: Date) => Json> = {
+  payment: paymentChanges, transfer: transferChanges, pix: transactionChanges,
+};
 
 function paymentChanges({ value }: Wire, status: string, now: Date): Json {
   if (status === "REFUNDED") {
@@ -434,12 +521,21 @@ function paymentChanges({ value }: Wire, status: string, now: Date): Json {
 function transferChanges({ id }: Wire, status: string, now: Date): Json {
   if (status === "FAILED") return { failReason: "A instituição de destino recusou a transferência." };
   if (status !== "DONE") return {};
-  const unique = id.replaceAll("-", "").slice(0, 11);
-  return {
-    effectiveDate: calendarDay(now),
-    endToEndIdentifier: makeEndToEndId({ ispb: ISPB, at: now, unique }),
-    transactionReceiptUrl: receiptUrl(),
-  };
+  return { effectiveDate: calendarDay(now), endToEndIdentifier: endToEndOf(id, now), transactionReceiptUrl: receiptUrl() };
+}
+
+function transactionChanges({ id }: Wire, status: string, now: Date): Json {
+  if (status === "REFUSED") return { refusalReason: "A instituição de destino recusou o pagamento." };
+  return { effectiveDate: wallTime(now), endToEndIdentifier: endToEndOf(id, now), transactionReceiptUrl: receiptUrl() };
+}
+
+const endToEndOf = (id: string, at: Date): string => makeEndToEndId({ ispb: ISPB, at, unique: id.replaceAll("-", "").slice(0, 11) });
+
+/** Throws for a text that is no code. */
+function codeOf(payload: unknown): BrCode {
+  const read = parseBrCode(typeof payload === "string" ? payload : "");
+  if (!read.ok) throw new Refused(400, "invalid_object", "O payload do QR Code é inválido.");
+  return read.code;
 }
 
 /** The same day so many months later, or the last of a shorter month. */
@@ -478,6 +574,9 @@ function withRefund(wire: Wire, refund: { value: number }): Wire {
 }
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** So many digits, the same of one text every time. */
+const digitsOf = (text: string, length: number): string => BigInt(`0x${hash(text)}`).toString().padStart(length, "0").slice(-length);
 
 const LOWER = "abcdefghijklmnopqrstuvwxyz0123456789";
 const lowerCode = (length: number): string => Array.from({ length }, () => LOWER[randomInt(LOWER.length)]).join("");

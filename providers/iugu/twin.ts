@@ -3,6 +3,7 @@
  * refused when they come again; triggers with the token of the account. What it leaves out is in README.md.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { buildBankSlip, parseBoleto } from "../../schema/boleto.ts";
 import { parseTaxId } from "../../schema/documents.ts";
 import { buildDynamicCode } from "../../schema/pix/brcode.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
@@ -24,6 +25,10 @@ const lives: Record<string, readonly string[]> = { usual: ["paid"], 14: [], 15: 
 
 /** What iugu keeps of an invoice here; a contract decides the true figure. */
 const FEE_CENTS = 199;
+/** The bank of its boletos: iugu itself. */
+const BANK = "401";
+/** What ten digits of a boleto can say. */
+const BOLETO_CENTS_MAX = 9_999_999_999;
 const PAGE_ROWS_MAX = 100;
 
 type Json = Record<string, unknown>;
@@ -135,6 +140,7 @@ class IuguTwin implements Twin {
     if (ending(total) === "13") throw invalid("total", "não é aceito");
     const { name, cpf_cnpj: document } = (payer ?? {}) as Json;
     const isBySlip = (methods as unknown[]).includes("bank_slip");
+    if (isBySlip && total > BOLETO_CENTS_MAX) throw invalid("total", "não é aceito");
     if (isBySlip && !name) throw invalid("payer.name", "não pode ficar em branco");
     if (isBySlip && !document) throw invalid("payer.cpf_cnpj", "não pode ficar em branco");
     if (document !== undefined && !parseTaxId(String(document), { environment: "test" }).ok) throw invalid("payer.cpf_cnpj", "não é válido");
@@ -148,7 +154,7 @@ class IuguTwin implements Twin {
       customer_id: body["customer_id"] ?? null, payer_name: name ?? null, payer_cpf_cnpj: document ?? null, refunded_cents: 0,
       created_at_iso: this.#now().toISOString(), items, custom_variables: variables,
       pix: isByPix ? { qrcode: `https://faturas.iugu.com/qr_code/${secureId}`, qrcode_text: codeOf(id, total), status: "qr_code_created" } : null,
-      bank_slip: isBySlip ? { digitable_line: digitsOf(id, 47), barcode_data: digitsOf(id, 44) } : null,
+      bank_slip: isBySlip ? slipOf(id, total, String(due)) : null,
     };
     const life = lives[ending(total)] ?? lives["usual"]!;
     await this.#put("invoice", account, { wire, life });
@@ -290,5 +296,11 @@ const codeOf = (id: string, total: number): string =>
 const ending = (total: number): string => String(total % 100).padStart(2, "0");
 const newId = (): string => randomBytes(16).toString("hex").toUpperCase();
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+function slipOf(id: string, total: number, dueDate: string): Json {
+  const digitable_line = buildBankSlip({ bank: BANK, freeField: digitsOf(id, 25), amountMinor: BigInt(total), dueDate });
+  const slip = parseBoleto(digitable_line, { today: dueDate });
+  return { digitable_line, barcode_data: slip.ok ? slip.boleto.barcode : null };
+}
+
 const digitsOf = (text: string, count: number): string => BigInt(`0x${hash(text)}`).toString().slice(0, count);
 const keyOf = (kind: Kind, account: Account, id: string): string => `${kind}/${account.id}/${id}`;

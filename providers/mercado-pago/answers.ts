@@ -18,6 +18,9 @@ const Reais = z.union([z.number(), z.string()]).transform((value, context) => {
 /** A payment's id is a number, a transaction's a text. */
 const Id = z.union([z.number(), z.string()]).transform(String);
 
+/** A line that cannot be read is one not told; it must not hide the payment. */
+const Barcode = z.object({ content: z.string().nullish() }).nullish().catch(undefined);
+
 export const Payment = z.object({
   id: Id,
   status: z.string(),
@@ -28,6 +31,13 @@ export const Payment = z.object({
   date_of_expiration: z.string().nullish(),
   // A fee that cannot be read is a fee not told; it must not hide the payment.
   fee_details: z.array(z.object({ amount: Reais, fee_payer: z.string().nullish() })).nullish().catch(undefined),
+  payment_method_id: z.string().nullish(),
+  transaction_details: z.object({
+    external_resource_url: z.string().nullish(),
+    digitable_line: z.string().nullish(),
+    barcode: Barcode,
+  }).nullish().catch(undefined),
+  barcode: Barcode,
   point_of_interaction: z.object({
     transaction_data: z.object({
       qr_code: z.string().nullish(),
@@ -37,6 +47,8 @@ export const Payment = z.object({
   }).nullish(),
 });
 export type Payment = z.output<typeof Payment>;
+
+export const Refund = z.object({ id: Id, status: z.string(), amount: Reais.nullish() });
 
 /** Rows of a search are summaries: without the Pix code and the fees. */
 export const Found = z.object({ results: z.array(z.object({ id: Id, external_reference: z.string().nullish() })) });
@@ -74,6 +86,12 @@ const intentStates = table({
   updated: ["partially_reverted"],
 });
 
+const refundStates = table({
+  pending: ["in_process", "authorized"],
+  succeeded: ["approved"],
+  failed: ["rejected", "cancelled"],
+});
+
 /** What is said of an object: a part of it given back is told by the detail alone. */
 function reading(states: typeof paymentStates, status: string, detail: string | null | undefined) {
   const state = states.get(status) ?? "pending";
@@ -105,6 +123,15 @@ export function observeIntent({ id, status, transaction }: Intent): Observation 
     ...(transaction?.total_amount != null && { amountMinor: transaction.total_amount }),
     ...(endToEndId && { endToEndId }),
     ...(state === "failed" && { failure: failureOf("transaction", status, detail) }),
+  };
+}
+
+/** Its id here is never the payment's own, by which notifications find the payment. */
+export function observeRefund({ id, status, amount }: z.output<typeof Refund>, payment: string): Observation {
+  const state = refundStates.get(status) ?? "pending";
+  return {
+    ref: `${payment}/refunds/${id}`, state, action: status, currency: "BRL", ...(amount != null && { amountMinor: amount }),
+    ...(state === "failed" && { failure: failureOf("refund", status, undefined) }),
   };
 }
 

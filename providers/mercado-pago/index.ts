@@ -1,7 +1,7 @@
 /**
- * Mercado Pago: Pix in (payments) and Pix out (Payouts, once "Money Out"), BRL. Reference: Mercado Pago Developers
- * Brazil, "Create payment", "Get payment", "Create transaction via Pix", "Get information about a transaction", and the
- * guides to Money Out and to webhooks, read 2026-11-20.
+ * Mercado Pago: Pix and boleto in (payments) and Pix out (Payouts, once "Money Out"), BRL. Reference: Mercado Pago
+ * Developers Brazil, "Create payment", "Get payment", "Create transaction via Pix", "Get information about a
+ * transaction", and the guides to Money Out and to webhooks, read 2026-11-20.
  * Quirks: `X-Idempotency-Key` is mandatory and replays; a payer's e-mail is required; a webhook carries an id and no
  * state; a payout cannot be searched by our reference; test or live is the token's own property, the host is one.
  */
@@ -20,7 +20,9 @@ import {
 import {
   asDeclined, Found, Intent, momentOf, observeIntent, observePayment, Payment, readRefusal, refuse, type Declined,
 } from "./answers.ts";
+import { BOLETO, boletoAddress, boletoLine, type Address } from "./boletos.ts";
 import { read, verify } from "./notifications.ts";
+import { lookupRefund, refund } from "./refunds.ts";
 import { tools } from "./tools.ts";
 
 export const mercadoPago: ProviderDefinition = {
@@ -82,10 +84,12 @@ function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   return {
     charge: async (request, call) => charge(connected(), request, call),
     payout: async (request, call) => payout(connected(), request, call),
-    lookup: async (subject, call) =>
-      subject.verb === "payout"
-        ? lookupIntent(connected().http, subject, call)
-        : lookupPayment(connected().http, subject, call),
+    refund: async (request, call) => refund(connected().http, request, { once, orDeclined, value: toValue(request.amount) }, call),
+    lookup: async (subject, call) => {
+      const { http } = connected();
+      if (subject.verb === "refund") return lookupRefund(http, call);
+      return subject.verb === "payout" ? lookupIntent(http, subject, call) : lookupPayment(http, subject, call);
+    },
     referenceOf: async (event, call) => referenceOf(connected().http, event, call),
   };
 }
@@ -115,15 +119,18 @@ async function charge(
   { http, isTest }: Connected, request: ChargeRequest, call: CallContext,
 ): Promise<Outcome<ChargeResult>> {
   const { amount, currency, method, buyer } = request;
-  if (method !== "pix") return refuse("not_permitted", "method", `a charge by ${method} is ${NOT_SERVED}`);
+  if (method !== "pix" && method !== "boleto") return refuse("not_permitted", "method", `a charge by ${method} is ${NOT_SERVED}`);
   const unpayable = refuseAmount({ amount, currency });
   if (unpayable) return unpayable;
+  const address = method === "boleto" ? boletoAddress(request, { now: call.clock.now(), isTest }) : undefined;
+  if (address && "outcome" in address) return address;
   const email = buyer.email ?? (isTest ? SYNTHETIC_EMAIL : undefined);
   if (!email) return refuse("invalid_request", "buyer.email", "Mercado Pago needs the buyer's e-mail");
   const document = buyer.document === undefined ? undefined : taxId(buyer.document, isTest);
   if (document && !document.ok) return refuse("invalid_request", "buyer.document", document.reason);
 
-  const body = toPayment({ ...request, buyer: { ...buyer, email } }, document && identificationOf(document), call);
+  const identification = document && identificationOf(document);
+  const body = toPayment({ ...request, buyer: { ...buyer, email } }, { identification, address }, call);
   const payment = await orDeclined(() => http.act(once(PAYMENTS, body, call), Payment, call));
   if ("outcome" in payment) return payment;
 
@@ -131,33 +138,40 @@ async function charge(
   const over = asDeclined(observation);
   if (over) return over;
   const { ref, state, action } = observation;
-  const result = { id: ref, status: "pending" as const, amount, currency, method, ...instructions(payment) };
+  const result = { id: ref, status: "pending" as const, amount, currency, method, ...instructions(payment, call) };
   return { outcome: "accepted", ref, state, action, result };
 }
 
+interface Payer {
+  identification: Identification | undefined;
+  /** A boleto's. */
+  address: Address | undefined;
+}
+
 function toPayment(
-  { amount, description, buyer, due_date: dueDate }: ChargeRequest, identification: Identification | undefined,
-  call: CallContext,
+  { amount, method, description, buyer, due_date: dueDate }: ChargeRequest, { identification, address }: Payer, call: CallContext,
 ): object {
   const [first_name, ...others] = buyer.name.trim().split(/\s+/);
   return {
     transaction_amount: toValue(amount),
     description,
-    payment_method_id: "pix",
+    payment_method_id: method === "boleto" ? BOLETO : "pix",
     external_reference: call.reference,
     // The end of that day in São Paulo, which has kept UTC-3 all year since 2019 (Decreto 9.772/2019).
     date_of_expiration: dueDate && `${dueDate}T23:59:59.000-03:00`,
-    payer: { email: buyer.email, first_name, last_name: others.join(" ") || undefined, identification },
+    payer: { email: buyer.email, first_name, last_name: others.join(" ") || undefined, identification, address },
   };
 }
 
 /** What the buyer pays with. */
-function instructions({ point_of_interaction: point, date_of_expiration: expires }: Payment): Partial<ChargeResult> {
+function instructions(payment: Payment, call: CallContext): Partial<ChargeResult> {
+  const { point_of_interaction: point, transaction_details: details, date_of_expiration: expires } = payment;
   const { qr_code, qr_code_base64, ticket_url } = point?.transaction_data ?? {};
   return {
     pix_copy_paste: qr_code ?? undefined,
     pix_qr_code: qr_code_base64 ?? undefined,
-    charge_url: ticket_url ?? undefined,
+    barcode_line: payment.payment_method_id === BOLETO ? boletoLine(payment, call.clock.now()) : undefined,
+    charge_url: ticket_url ?? details?.external_resource_url ?? undefined,
     expires_at: momentOf(expires)?.toISOString(),
   };
 }
@@ -173,7 +187,7 @@ async function lookupPayment(
   if (!payment) return undefined;
   const observation = observePayment(payment);
   if (observation.state !== "pending") return observation;
-  return { ...observation, result: { id: payment.id, ...instructions(payment) } };
+  return { ...observation, result: { id: payment.id, ...instructions(payment, call) } };
 }
 
 /** Only an empty list proves that it never had it; a list of others would mean that it did not read the filter. */

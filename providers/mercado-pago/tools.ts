@@ -16,7 +16,14 @@ const Address = z.url({ protocol: /^https?$/ }).max(500);
 const payment = z.object({ paymentId: z.string().regex(/^\d{1,20}$/) });
 const page = { limit: z.int().min(1).max(100).optional(), offset: z.int().min(0).optional() };
 
-const Payer = z.object({ email: Email, first_name: Name.optional(), last_name: Name.optional(), identification: Identification.optional() });
+/** A boleto's payer must have all of it. */
+const PayerAddress = z.object({
+  zip_code: z.string().max(9), street_name: Name, street_number: z.string().min(1).max(20), neighborhood: Name, city: Name,
+  federal_unit: z.string().length(2),
+});
+const Payer = z.object({
+  email: Email, first_name: Name.optional(), last_name: Name.optional(), identification: Identification.optional(), address: PayerAddress.optional(),
+});
 
 const PaymentFields = z.object({
   transaction_amount: Amount,
@@ -73,7 +80,7 @@ export const tools: readonly NativeTool[] = [
     description: "Create a payment at Mercado Pago by any of its methods; a card needs its token. codespar_charge does more, and follows it.",
     effect: "moves_money",
     input: PaymentFields.extend({
-      payment_method_id: z.string().min(1).max(40).describe("pix, or a brand such as visa"),
+      payment_method_id: z.string().min(1).max(40).describe("pix, bolbradesco (a boleto), or a brand such as visa"),
       token: z.string().max(100).optional().describe("a card's, made in the buyer's browser"),
       installments: z.int().min(1).max(36).optional(),
       capture: z.boolean().optional(),

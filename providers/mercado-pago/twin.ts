@@ -1,10 +1,11 @@
 /**
- * The stand-in for Mercado Pago: Pix payments with their codes, a search, refunds, and transactions that send money to
+ * The stand-in for Mercado Pago: Pix payments with their codes, boletos with their lines, a search, refunds, and transactions that send money to
  * Pix keys; checkout pages and customers; idempotency keys that replay; webhooks that name an object and say no more. What it leaves out is in
  * README.md.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
-import { normalizePhone, parseTaxId } from "../../schema/documents.ts";
+import { buildBankSlip, parseBoleto } from "../../schema/boleto.ts";
+import { normalizePhone, parseDocument, parseTaxId } from "../../schema/documents.ts";
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import { buildDynamicCode } from "../../schema/pix/brcode.ts";
 import { parsePixKey } from "../../schema/pix/keys.ts";
@@ -33,13 +34,20 @@ type Kind = "payment" | "transaction_intent";
 type Standing = readonly [status: string, detail: string];
 
 /** How each stands at first and then, one standing every `settleAfterMs`, by the last two digits of its amount. */
-const lives: Record<Kind, Record<string, readonly [Standing, ...Standing[]]>> = {
+const lives: Record<Kind | "boleto", Record<string, readonly [Standing, ...Standing[]]>> = {
   payment: {
     usual: [["pending", "pending_waiting_transfer"], ["approved", "accredited"]],
     14: [["pending", "pending_waiting_transfer"]],
     15: [["pending", "pending_waiting_transfer"], ["cancelled", "expired"]],
     16: [["pending", "pending_waiting_transfer"], ["in_process", "pending_contingency"], ["approved", "accredited"]],
     17: [["pending", "pending_waiting_transfer"], ["approved", "accredited"], ["refunded", "refunded"]],
+  },
+  boleto: {
+    usual: [["pending", "pending_waiting_payment"], ["approved", "accredited"]],
+    14: [["pending", "pending_waiting_payment"]],
+    15: [["pending", "pending_waiting_payment"], ["cancelled", "expired"]],
+    16: [["pending", "pending_waiting_payment"], ["in_process", "pending_contingency"], ["approved", "accredited"]],
+    17: [["pending", "pending_waiting_payment"], ["approved", "accredited"], ["refunded", "refunded"]],
   },
   transaction_intent: {
     usual: [["new", ""], ["processed", "approved"]],
@@ -50,11 +58,24 @@ const lives: Record<Kind, Record<string, readonly [Standing, ...Standing[]]>> = 
   },
 };
 
+/** What Mercado Pago keeps of a boleto here. */
+const BOLETO_FEE_MINOR = 349n;
 /** What Mercado Pago keeps of a Pix payment here, in hundredths of a percent; a contract decides the true figure. */
 const PIX_FEE_BASIS_POINTS = 99n;
-const EXPIRES_AFTER_MS = 24 * 3_600_000;
-/** The one method of the twin's accounts. */
-const PIX = { id: "pix", name: "PIX", payment_type_id: "bank_transfer", status: "active" };
+const DAY_MS = 24 * 3_600_000;
+/** How long each may be paid unless its request says. */
+const EXPIRES_AFTER_MS = { pix: DAY_MS, bolbradesco: 3 * DAY_MS };
+/** The longest that a boleto may be asked to live. */
+const BOLETO_DAYS_MAX = 30;
+/** The bank of its boletos, Bradesco, and what ten digits of one can say. */
+const BANK = "237";
+const BOLETO_MINOR_MAX = 9_999_999_999n;
+type Method = keyof typeof EXPIRES_AFTER_MS;
+/** The methods of the twin's accounts. */
+const METHODS = [
+  { id: "pix", name: "PIX", payment_type_id: "bank_transfer", status: "active" },
+  { id: "bolbradesco", name: "Boleto", payment_type_id: "ticket", status: "active" },
+];
 const PAGE_ROWS_DEFAULT = 30;
 const PAGE_ROWS_MAX = 100;
 
@@ -161,11 +182,13 @@ class MercadoPagoTwin implements Twin {
       method: "POST", pattern: /^\/v1\/payments\/(\d+)\/refunds$/,
       handle: (call) => this.#once(call, () => this.#refund(call)),
     },
+    { method: "GET", pattern: /^\/v1\/payments\/(\d+)\/refunds$/, handle: (call) => this.#listRefunds(call) },
+    { method: "GET", pattern: /^\/v1\/payments\/(\d+\/refunds\/\d+)$/, handle: (call) => this.#showRefund(call) },
     { method: "POST", pattern: /^\/checkout\/preferences$/, handle: (call) => this.#createPreference(call) },
     { method: "GET", pattern: /^\/checkout\/preferences\/([^/]+)$/, handle: (call) => this.#showPreference(call) },
     { method: "POST", pattern: /^\/v1\/customers$/, handle: (call) => this.#createCustomer(call) },
     { method: "GET", pattern: /^\/v1\/customers\/search$/, handle: (call) => this.#searchCustomers(call) },
-    { method: "GET", pattern: /^\/v1\/payment_methods$/, handle: async () => ({ status: 200, body: [PIX] }) },
+    { method: "GET", pattern: /^\/v1\/payment_methods$/, handle: async () => ({ status: 200, body: METHODS }) },
     {
       method: "POST", pattern: /^\/v1\/transaction-intents\/process$/,
       handle: (call) => this.#once(call, () => this.#createIntent(call)),
@@ -204,14 +227,19 @@ class MercadoPagoTwin implements Twin {
   async #createPayment({ account, text }: Call): Promise<Answer> {
     const body = jsonOf(text);
     const { payment_method_id: method, transaction_amount: amount, payer, date_of_expiration: expires } = body;
-    if (method !== "pix") throw new Refused(400, "The payment method is not pix");
+    if (!METHODS.some(({ id }) => id === method)) throw new Refused(400, "The payment method is neither pix nor bolbradesco");
+    const isBoleto = method === "bolbradesco";
     const cents = centsOf(amount);
-    if (cents === undefined || ending(cents) === "13") throw new Refused(400, "Invalid transaction_amount", 4037);
-    const { email, identification } = (payer ?? {}) as Json;
+    if (cents === undefined || ending(cents) === "13" || (isBoleto && cents > BOLETO_MINOR_MAX)) throw new Refused(400, "Invalid transaction_amount", 4037);
+    const { email, identification, address } = (payer ?? {}) as Json;
     if (!isEmail(email)) throw new Refused(400, "payer.email must be a valid email", 4050);
     if (identification && !isTaxId(identification)) throw new Refused(400, "Invalid user identification number", 2067);
-    if (expires !== undefined && !(Date.parse(String(expires)) > this.#nowMs())) {
-      throw new Refused(400, "date_of_expiration must be in the future", 23);
+    if (isBoleto && !identification) throw new Refused(400, "payer.identification is required", 2067);
+    if (isBoleto && !isAddress(address)) throw new Refused(400, "payer.address is required in whole");
+    const untilMs = expires === undefined ? undefined : Date.parse(String(expires));
+    if (untilMs !== undefined && !(untilMs > this.#nowMs())) throw new Refused(400, "date_of_expiration must be in the future", 23);
+    if (isBoleto && untilMs !== undefined && untilMs > this.#nowMs() + (BOLETO_DAYS_MAX + 1) * DAY_MS) {
+      throw new Refused(400, "date_of_expiration must be within 30 days", 23);
     }
     const id = `1${digits(10)}`;
     const place: Place = { kind: "payment", userId: account.userId, id };
@@ -244,14 +272,31 @@ class MercadoPagoTwin implements Twin {
       stored.status === "approved" && wanted !== undefined && wanted <= unrefunded(stored);
     if (!isPossible(paid)) throw new Refused(400, "The action is not valid for the current payment state", 2063);
     const now = this.#nowMs();
-    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) =>
-      isPossible(stored) ? withRefund(stored, wanted!, now) : stored);
+    // Of two at once the second may find too little left.
+    let isTaken = false;
+    const changed = await this.#context.store.update<Stored>(keyOf(place), (stored) => {
+      isTaken = isPossible(stored);
+      return isTaken ? withRefund(stored, wanted!, now) : stored;
+    });
+    if (!isTaken) throw new Refused(400, "The action is not valid for the current payment state", 2063);
     await this.#schedule({ name: "notify", ...place, ordinal: `refund ${changed?.refundedCents}` }, 0);
     const refund = {
       id: randomInt(10 ** 12), payment_id: Number(id), amount: reais(wanted!), status: "approved",
       date_created: wallTime(now),
     };
+    await this.#context.store.put(`refund/${userId}/${id}/refunds/${refund.id}`, refund);
     return { status: 201, body: refund };
+  }
+
+  async #listRefunds({ account: { userId }, id }: Call): Promise<Answer> {
+    return { status: 200, body: await this.#context.store.list<Json>(`refund/${userId}/${id}/refunds/`) };
+  }
+
+  /** The id is that of the payment and of the refund. */
+  async #showRefund({ account: { userId }, id }: Call): Promise<Answer> {
+    const refund = await this.#context.store.get<Json>(`refund/${userId}/${id}`);
+    if (!refund) throw new Refused(404, "Refund not found", 2000);
+    return { status: 200, body: refund };
   }
 
   // Checkout pages and customers
@@ -335,7 +380,8 @@ class MercadoPagoTwin implements Twin {
   async #add(place: Place, made: Pick<Stored, "notifyUrl" | "request"> & { cents: bigint }): Promise<Stored> {
     const { store } = this.#context;
     const { cents, notifyUrl, request } = made;
-    const life = lives[place.kind][ending(cents)] ?? lives[place.kind]["usual"]!;
+    const way = request["payment_method_id"] === "bolbradesco" ? "boleto" : place.kind;
+    const life = lives[way][ending(cents)] ?? lives[way]["usual"]!;
     const [[status, detail]] = life;
     const now = this.#nowMs();
     const stored: Stored = {
@@ -458,14 +504,20 @@ function withRefund(stored: Stored, cents: bigint, now: number): Stored {
   return { ...refunded, status: "refunded", detail: "refunded" };
 }
 
+const methodOf = ({ request }: Stored): Method => request["payment_method_id"] as Method;
+
+const expiryOf = (stored: Stored): string =>
+  String(stored.request["date_of_expiration"] ?? wallTime(stored.createdAtMs + EXPIRES_AFTER_MS[methodOf(stored)]));
+
 /** What a search tells of a payment: no code, no fee. */
 function summary(stored: Stored): Json {
+  const { payment_type_id } = METHODS.find(({ id }) => id === methodOf(stored))!;
   const { createdAtMs, updatedAtMs, approvedAtMs, cents, refundedCents, request } = stored;
   return {
     id: Number(stored.id), date_created: wallTime(createdAtMs), date_last_updated: wallTime(updatedAtMs),
     date_approved: approvedAtMs && wallTime(approvedAtMs),
-    date_of_expiration: request["date_of_expiration"] ?? wallTime(createdAtMs + EXPIRES_AFTER_MS),
-    operation_type: "regular_payment", payment_method_id: "pix", payment_type_id: "bank_transfer",
+    date_of_expiration: expiryOf(stored),
+    operation_type: "regular_payment", payment_method_id: methodOf(stored), payment_type_id,
     status: stored.status, status_detail: stored.detail, currency_id: "BRL", live_mode: false,
     description: request["description"] ?? null, external_reference: request["external_reference"] ?? null,
     transaction_amount: reais(BigInt(cents)), transaction_amount_refunded: reais(BigInt(refundedCents)),
@@ -475,7 +527,8 @@ function summary(stored: Stored): Json {
 
 function shownPayment(stored: Stored): Json {
   const cents = BigInt(stored.cents);
-  const fee = (cents * PIX_FEE_BASIS_POINTS + 9_999n) / 10_000n;
+  const isBoleto = methodOf(stored) === "bolbradesco";
+  const fee = isBoleto ? BOLETO_FEE_MINOR : (cents * PIX_FEE_BASIS_POINTS + 9_999n) / 10_000n;
   const code = hash(stored.id).slice(0, 32);
   const qrCode = buildDynamicCode({
     location: `pix-qr.mercadopago.com/instore/p/v2/${code}`,
@@ -491,15 +544,28 @@ function shownPayment(stored: Stored): Json {
       : [],
     transaction_details: {
       net_received_amount: stored.approvedAtMs ? reais(cents - fee) : 0, total_paid_amount: reais(cents),
-      overpaid_amount: 0,
+      overpaid_amount: 0, ...(isBoleto && slipOf(stored, code)),
     },
-    point_of_interaction: {
+    point_of_interaction: isBoleto ? null : {
       type: "OPENPLATFORM",
       transaction_data: {
         qr_code: qrCode, qr_code_base64: qrPng(qrCode).toString("base64"),
         ticket_url: `https://www.mercadopago.com.br/sandbox/payments/${stored.id}/ticket?caller_id=1&hash=${code}`,
       },
     },
+  };
+}
+
+/** Due on the day in São Paulo at whose end it expires. */
+function slipOf(stored: Stored, code: string): Json {
+  const { id, cents } = stored;
+  const dueDate = new Date(Date.parse(expiryOf(stored)) - 3 * 3_600_000).toISOString().slice(0, 10);
+  const freeField = BigInt(`0x${hash(`slip ${id}`)}`).toString().slice(0, 25).padEnd(25, "0");
+  const digitable_line = buildBankSlip({ bank: BANK, freeField, amountMinor: BigInt(cents), dueDate });
+  const slip = parseBoleto(digitable_line, { today: dueDate });
+  return {
+    external_resource_url: `https://www.mercadopago.com.br/sandbox/payments/${id}/ticket?caller_id=1&payment_method_id=bolbradesco&hash=${code}`,
+    digitable_line, barcode: { content: slip.ok ? slip.boleto.barcode : null },
   };
 }
 
@@ -535,6 +601,13 @@ function isKey(chave: unknown): boolean {
   if (type === "PHONE") return normalizePhone(String(value), "BR").ok;
   const key = parsePixKey(String(value ?? ""));
   return key.ok && (key.kind === "evp" ? "PIX_CODE" : key.kind.toUpperCase()) === type;
+}
+
+/** Every part of it is wanted. */
+function isAddress(address: unknown): boolean {
+  const { zip_code: cep, street_name, street_number, neighborhood, city, federal_unit: state } = (address ?? {}) as Json;
+  const isWritten = [street_name, street_number, neighborhood, city].every((part) => typeof part === "string" && part !== "");
+  return isWritten && parseDocument(String(cep ?? ""), ["cep"]).ok && /^[A-Z]{2}$/.test(String(state));
 }
 
 function isTaxId(identification: unknown): boolean {

@@ -66,6 +66,8 @@ export const failureExamples: { readonly [Code in FailureCode]?: FailureAt<Code>
   provider_rate_limited: { provider: "asaas" },
   outcome_unknown: { provider: "asaas", toolCallId: chargeId },
 
+  refund_refused: { toolCallId: chargeId, reason: "R$ 50,00 of it is left to give back, and R$ 80,00 was asked for" },
+
   // Idempotency
   idempotency_key_invalid: {},
   idempotency_conflict: { toolCallId: chargeId },

@@ -14,7 +14,9 @@ export const charge = metaTool({
     currency: CurrencyCode,
     method: z.enum(["pix", "boleto", "card", "wallet", "pse", "oxxo", "spei", "webpay"]),
     description: z.string().max(500).optional().describe("shown to the buyer"),
-    buyer: z.object({ ...party, name: z.string().min(1).max(200) }).describe("document required for Pix and boleto"),
+    buyer: z
+      .object({ ...party, name: z.string().min(1).max(200), address: z.record(z.string(), z.unknown()).optional() })
+      .describe("document required for Pix and boleto"),
     due_date: z.iso.date().optional(),
     reference: z.string().max(128).optional().describe("order id, if there is one"),
   },

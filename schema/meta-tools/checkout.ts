@@ -28,6 +28,7 @@ export const checkout = metaTool({
     amount: AmountArgument.optional().describe("What is charged in all, in place of the sum of the items."),
     amount_unit: AmountUnit.optional().describe("`major` when prices are 149.00 rather than 14900."),
     country: z.string().length(2).optional(),
+    due_date: z.iso.date().optional().describe("A boleto needs it."),
     recipient: z.string().max(128).optional().describe("The shopper's id."),
   },
   aliases: [["paymentMethod", "method"], ["items[].title", "items[].name"]],

@@ -33,7 +33,10 @@ export const pay = metaTool({
     linha_digitavel: z.string().max(60).optional().describe("boleto to pay"),
     country: z.string().length(2).optional(),
   },
-  caller: { ...callerArguments, agent_id: mandateArguments.agent_id },
+  caller: {
+    ...callerArguments,
+    refund_of: z.string().max(64).optional().describe("tool_call_id of a paid charge to give back, in place of a recipient; without an amount, all that is left of it."),
+    agent_id: mandateArguments.agent_id },
   advertisedRequired: ["action"],
   aliases: [["recipient.key", "recipient.pix_key"], ["mandate_id", "mandateId"]],
   reshape: (args) => recipientAsObject(actionFromShape(args)),

@@ -37,6 +37,8 @@ export interface Claim {
   target: Pick<Target, "provider" | "rail" | "connectionId"> | undefined;
   routing: readonly Candidate[];
   failoverTrail: readonly Candidate[];
+  /** The charge that the call gives back. */
+  refundOf?: string | undefined;
   /** Whose permission the money moves under; counted in the transaction of the claim. */
   mandate?: MandateClaim | undefined;
   /** What else has to be written with the claim, or the claim is not made. */
@@ -102,11 +104,11 @@ async function insertClaim({ clock, limits }: Platform, sql: Sql | TransactionSq
   const won = await sql`
     with claimed as (
     insert into tool_calls (org_id, project_id, id, session_id, run_id, origin, environment, tool_name, server_id, provider, rail, connection_id,
-      status, settles, idempotency_key, key_given, external_reference, fingerprint, intent, amount_minor, currency, input, routing, failover_trail, metadata,
+      status, settles, idempotency_key, key_given, external_reference, fingerprint, intent, refund_of, amount_minor, currency, input, routing, failover_trail, metadata,
       called_at, lease_until)
     values (${principal.orgId}, ${principal.projectId}, ${id}, ${wanted.sessionId}, ${wanted.runId ?? null}, ${wanted.origin},
       ${principal.environment}, ${wanted.toolName}, ${wanted.serverId}, ${target?.provider ?? null}, ${target?.rail ?? null}, ${target?.connectionId ?? null},
-      'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${wanted.key !== undefined}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null},
+      'running', ${wanted.settles ?? null}, ${wanted.acts ? key : null}, ${wanted.key !== undefined}, ${reference}, ${wanted.fingerprint}, ${wanted.intent ?? null}, ${wanted.refundOf ?? null},
       ${wanted.money?.amountMinor ?? null}, ${wanted.money?.currency ?? null}, ${sql.json(wanted.canonical as never)},
       ${sql.json(wanted.routing as never)}, ${sql.json(wanted.failoverTrail as never)}, ${wanted.metadata ? sql.json(wanted.metadata as never) : null},
       ${now}, ${new Date(now.getTime() + limits.leaseMs)})

@@ -27,6 +27,7 @@ import { localActs, localTools } from "./local-tools.ts";
 import { meaning, planners, runIntent, type Plan } from "./plan.ts";
 import { NATIVE_RAIL, performNative, performVerb } from "./perform.ts";
 import { recordFinished, storedError } from "./record.ts";
+import { prepareRefund, refundIn } from "./refund.ts";
 import { canonicalName, mockedName, OURS, readName, resolveTool, type ResolvedTool } from "./resolve.ts";
 import { findToolCall, MOCKED, toToolResult, type AnsweredRow, type ToolCallRow } from "./rows.ts";
 
@@ -85,6 +86,9 @@ async function run(platform: Platform, request: ExecuteRequest, session: Session
   const fingerprint = meaning(name, plainJson(parsed) as JsonObject);
   if (act) return actLocally(platform, request, { name, canonical, fingerprint, ...UNROUTED, plan: { ...OURS_ALONE, identity: canonical } }, act);
 
+  const refund = refundIn(parsed);
+  if (refund) return claimAndDispatch(platform, request, { ...(await prepareRefund(platform, session, refund, canonical)), name, serverId: OURS, canonical, fingerprint });
+
   const plan = withinSession(planners[tool.name as MetaToolName]!(parsed as never), request, session);
   const { ranked, routing, failoverTrail } = await routeFor(platform, session, plan.need);
   const targets = ranked.map(({ rail, connectionId }): Target => ({ provider: rail.provider, rail: rail.id, connectionId, perform: performVerb(tool, rail.verb, parsed) }));
@@ -140,6 +144,10 @@ export interface Prepared {
   targets: readonly Target[];
   routing: readonly Candidate[];
   failoverTrail: readonly Candidate[];
+  /** The charge that is given back. */
+  refundOf?: string;
+  /** What else has to hold at the claim. */
+  within?: Claim["within"];
 }
 
 /** What a session's `servers` bound: the agent and MCP always, a key's holder where the session or the project says so (C-56). Throws tool_not_in_session. */
@@ -207,6 +215,8 @@ function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKe
     principal, sessionId, runId, origin, toolName, canonical: asKept(name, canonical), metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
     mandate: plan.mandate,
+    refundOf: prepared.refundOf,
+    within: prepared.within,
     acts: plan.acts,
     // A key that a model made up protects nothing: only callers name their effects.
     key: headerKey ?? (origin === "agent" ? undefined : written),

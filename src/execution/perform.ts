@@ -11,6 +11,9 @@ export type Perform = (platform: Platform, connection: Connection, call: CallCon
 /** The rail id of a provider's own tools: they are routed by their name. */
 export const NATIVE_RAIL = "native";
 
+/** The rail id of a refund: it goes back the way its charge came. */
+export const REFUND_RAIL = "refund";
+
 export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown): Perform =>
   async (platform, connection, call) => {
     const provider = await openProvider(platform, connection);

@@ -11,7 +11,7 @@ import { orderedJson } from "../json.ts";
 import { releaseUse } from "../mandates/use.ts";
 import type { Platform } from "../platform.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
-import { settle, type LockedCall } from "../settlement/settle.ts";
+import { returnWithoutRefund, settle, type LockedCall } from "../settlement/settle.ts";
 import { NATIVE_RAIL } from "./perform.ts";
 import type { StoredError } from "./tables.ts";
 
@@ -88,6 +88,7 @@ export async function recordEnded(
       state = case when settles = 'payment' then 'failed' else state end, lease_until = null
     where project_id = ${call.projectId} and id = ${call.id}`;
   await releaseUse(tx, call, now);
+  await returnWithoutRefund(tx, call, now);
 }
 
 /** A failure as the row keeps it, for every later reader. */

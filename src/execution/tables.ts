@@ -36,6 +36,8 @@ export const toolCalls = pgTable(
     fingerprint: text(),
     /** What an agent's repeat is measured against; null where none applies. */
     intent: text(),
+    /** The charge that this call gives back, in whole or in part. */
+    refundOf: text("refund_of"),
     /** The provider's id of what it made. */
     providerRef: text("provider_ref"),
     amountMinor: bigint("amount_minor", { mode: "bigint" }),
@@ -62,6 +64,7 @@ export const toolCalls = pgTable(
     uniqueIndex("tool_calls_intent").on(table.projectId, table.intent),
     index("tool_calls_reference").on(table.projectId, table.externalReference),
     index("tool_calls_provider_ref").on(table.projectId, table.provider, table.providerRef),
+    index("tool_calls_refund_of").on(table.projectId, table.refundOf).where(sql`refund_of is not null`),
     index("tool_calls_session").on(table.projectId, table.sessionId, table.id),
     index("tool_calls_unfinished").on(table.leaseUntil).where(sql`status = 'running'`),
   ],

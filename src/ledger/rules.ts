@@ -85,6 +85,28 @@ export function chargeReturned({ toolCallId, provider, money, occurredAt }: Omit
   });
 }
 
+/** Part or all of a settled charge given back at our asking: the sale is undone by so much; the provider may keep a fee for it. */
+export function chargeRefunded({ toolCallId, provider, money, feeMinor, occurredAt }: Movement, chargeId: string): Posting {
+  return balanced({
+    key: `charge_refunded:${toolCallId}`, toolCallId, occurredAt,
+    description: `Refund of ${chargeId} by ${provider}`,
+    entries: [
+      debit(accounts.sales, money, money.amountMinor),
+      debit(accounts.feesOf(provider), money, feeMinor),
+      credit(accounts.atProvider(provider), money, money.amountMinor + feeMinor),
+    ],
+  });
+}
+
+/** A refund that did not reach who paid: the money is at the provider again, and the sale stands. */
+export function refundReturned({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, chargeId: string): Posting {
+  return balanced({
+    key: `refund_returned:${toolCallId}`, toolCallId, occurredAt,
+    description: `Refund of ${chargeId} taken back by ${provider}`,
+    entries: [debit(accounts.atProvider(provider), money, money.amountMinor), credit(accounts.sales, money, money.amountMinor)],
+  });
+}
+
 /** A settled payout that came back: the money is at the provider again; the fee stays spent. */
 export function payoutReturned({ toolCallId, provider, money, occurredAt }: Omit<Movement, "feeMinor">, why: Return): Posting {
   return balanced({

@@ -10,6 +10,7 @@ import { isCurrency } from "../../schema/money.ts";
 import { isTerminal } from "../../schema/settlement.ts";
 import { findConnection, openProvider } from "../connections/connections.ts";
 import { transaction } from "../db/connect.ts";
+import { REFUND_RAIL } from "../execution/perform.ts";
 import { recordAccepted, recordEnded } from "../execution/record.ts";
 import { findToolCall, type ToolCallRow } from "../execution/rows.ts";
 import type { Job } from "../jobs/jobs.ts";
@@ -149,6 +150,7 @@ async function neverArrived(platform: Platform, row: ToolCallRow): Promise<"ende
 }
 
 function verbOf(row: ToolCallRow): ProviderVerb | undefined {
+  if (row.rail === REFUND_RAIL) return "refund";
   if (!isMetaTool(row.toolName)) return undefined;
   return rails.find((rail) => rail.tool === row.toolName && rail.id === row.rail && rail.provider === row.provider)?.verb;
 }

@@ -7,10 +7,11 @@ import { isMetaTool, metaTools } from "../../schema/meta-tools/index.ts";
 import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { Currency } from "../../schema/money.ts";
 import { foldState, settlementKinds, type DispatchOutcome, type SettlementKind, type SettlementState } from "../../schema/settlement.ts";
-import type { TransactionSql } from "../db/connect.ts";
+import type { Sql, TransactionSql } from "../db/connect.ts";
 import { post } from "../ledger/post.ts";
 import {
-  chargeReturned, chargeSettled, payoutReturned, payoutSettled, topUpReturned, walletReturned, walletSpent, walletToppedUp, type Movement, type Posting,
+  accounts, chargeRefunded, chargeReturned, chargeSettled, payoutReturned, payoutSettled, refundReturned, topUpReturned, walletReturned, walletSpent,
+  walletToppedUp, type Movement, type Posting,
 } from "../ledger/rules.ts";
 import { releaseUse, returnUse, spendUse, useOf } from "../mandates/use.ts";
 import { orderedJson, plainJson } from "../json.ts";
@@ -29,6 +30,7 @@ export interface LockedCall {
   outcome: DispatchOutcome | null;
   settles: SettlementKind | null;
   state: SettlementState | null;
+  refundOf: string | null;
   providerRef: string | null;
   amountMinor: bigint | null;
   currency: Currency | null;
@@ -38,7 +40,7 @@ export interface LockedCall {
 export async function lockCall(tx: TransactionSql, projectId: string, id: string): Promise<LockedCall | undefined> {
   const [row] = await tx<LockedCall[]>`
     select org_id as "orgId", project_id as "projectId", id, session_id as "sessionId", tool_name as "toolName", provider, status, outcome,
-           settles, state, provider_ref as "providerRef", amount_minor as "amountMinor", currency, output
+           settles, state, refund_of as "refundOf", provider_ref as "providerRef", amount_minor as "amountMinor", currency, output
     from tool_calls where project_id = ${projectId} and id = ${id} for update`;
   return row;
 }
@@ -139,7 +141,7 @@ async function postMovements(tx: TransactionSql, call: LockedCall, states: Reado
 }
 
 /** Tools whose payments are asked from somebody; every other one sends money. */
-const INBOUND: readonly string[] = [metaTools.codespar_charge.name, metaTools.codespar_checkout.name];
+export const INBOUND: readonly string[] = [metaTools.codespar_charge.name, metaTools.codespar_checkout.name];
 
 /** The money of a top-up is the consumer's as soon as it has come in, and not any more when its payer got it back. */
 async function postTopUp(tx: TransactionSql, call: LockedCall, now: Date): Promise<void> {
@@ -159,14 +161,21 @@ async function isPosted(tx: TransactionSql, { projectId }: LockedCall, key: stri
 }
 
 /** What settled, and what came back after that. A use that was given back already is none: the merchant has paid for it. */
-async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<ReturnType<typeof useOf>>): Promise<[Posting, Posting?]> {
+async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<ReturnType<typeof useOf>>): Promise<[Posting, (Posting | undefined)?]> {
   const { settled, back, why } = await finalsOf(tx, call);
   if (use && use.state !== "released") {
     const { consumerId } = use;
     return [walletSpent({ ...settled, consumerId }), back && walletReturned({ ...back, consumerId }, why)];
   }
-  if (INBOUND.includes(call.toolName)) return [chargeSettled(settled), back && chargeReturned(back, why)];
+  if (call.refundOf) return [chargeRefunded(settled, call.refundOf), back && refundReturned(back, call.refundOf)];
+  if (INBOUND.includes(call.toolName)) return [chargeSettled(settled), back && (await restReturned(tx, call, back, why))];
   return [payoutSettled(settled), back && payoutReturned(back, why)];
+}
+
+/** What our own refunds gave back is booked by them; the provider only tells it once more. */
+async function restReturned(tx: TransactionSql, call: LockedCall, back: Movement, why: Finals["why"]): Promise<Posting | undefined> {
+  const rest = await unrefunded(tx, call, back.money.amountMinor);
+  return rest > 0n ? chargeReturned({ ...back, money: { ...back.money, amountMinor: rest } }, why) : undefined;
 }
 
 interface Finals {
@@ -187,4 +196,38 @@ async function finalsOf(tx: TransactionSql, call: LockedCall): Promise<Finals> {
   // A provider that takes back a success it reported (C-65): the state shows the failure, the books get a reversal.
   const returned = of("refunded") ?? of("failed");
   return { settled: movement(settled), back: returned && movement(returned), why: of("refunded") ? "refunded" : "reversed" };
+}
+
+/** How much of a charge neither a refund of ours gives back nor the books have as returned. A refund that the provider took back is ours still. */
+async function unrefunded(tx: TransactionSql, { projectId, id }: LockedCall, amountMinor: bigint): Promise<bigint> {
+  const [row] = await tx<{ known: bigint }[]>`
+    select (
+      (select coalesce(sum(amount_minor), 0) from tool_calls where project_id = ${projectId} and refund_of = ${id} and status <> 'error')
+      + (select coalesce(sum(e.amount_minor), 0) from ledger_transactions t
+          join ledger_entries e on e.project_id = t.project_id and e.transaction_id = t.id and e.account = ${accounts.sales}
+        where t.project_id = ${projectId} and t.tool_call_id = ${id} and t.key like 'charge_returned:%'))::bigint as known`;
+  return row!.known < amountMinor ? amountMinor - row!.known : 0n;
+}
+
+/** What refunds of ours give back of a charge, done or under way. */
+export async function refundedOf(sql: Sql | TransactionSql, { projectId, id, except = "" }: { projectId: string; id: string; except?: string }): Promise<bigint> {
+  const [row] = await sql<{ refunded: bigint }[]>`
+    select coalesce(sum(amount_minor), 0)::bigint as refunded from tool_calls
+    where project_id = ${projectId} and refund_of = ${id} and id <> ${except} and status <> 'error' and state is distinct from 'failed'`;
+  return row!.refunded;
+}
+
+/**
+ * A refund of ours that came to nothing, of a charge that was given back all the same: the provider did it without us, and the
+ * refund's part is still in the books as a sale.
+ */
+export async function returnWithoutRefund(tx: TransactionSql, refund: { orgId: string; projectId: string; id: string }, now: Date): Promise<void> {
+  const [row] = await tx<{ refundOf: string | null; amountMinor: bigint | null }[]>`
+    select refund_of as "refundOf", amount_minor as "amountMinor" from tool_calls where project_id = ${refund.projectId} and id = ${refund.id}`;
+  if (!row?.refundOf || row.amountMinor === null) return;
+  const charge = await lockCall(tx, refund.projectId, row.refundOf);
+  if (charge?.state !== "refunded" || !charge.provider || !charge.currency) return;
+  const money = { amountMinor: row.amountMinor, currency: charge.currency };
+  const posting = chargeReturned({ toolCallId: charge.id, provider: charge.provider, money, occurredAt: now }, "refunded");
+  await post(tx, charge, { ...posting, key: `${posting.key}:${refund.id}` }, now);
 }

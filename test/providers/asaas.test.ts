@@ -8,13 +8,15 @@ import { calendarDay, momentOf, shiftDay, wallTime } from "../../providers/asaas
 import { asaasTwin } from "../../providers/asaas/twin.ts";
 import {
   SetupMissing, Unanswered, type CallContext, type Fetch, type InboundMessage, type Observation, type Provider,
+  type RefundRequest,
 } from "../../providers/provider.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinStep, TwinWebhook } from "../../providers/twin.ts";
+import { parseBoleto } from "../../schema/boleto.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import { fromDecimal } from "../../schema/money.ts";
-import { parseBrCode } from "../../schema/pix/brcode.ts";
+import { buildDynamicCode, buildStaticCode, parseBrCode } from "../../schema/pix/brcode.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
@@ -27,10 +29,15 @@ const aCharge: ChargeRequest = {
   amount: 15000n, currency: "BRL", method: "pix", description: "Pedido 17",
   buyer: { name: "Maria Silva", document: "111.444.777-35", email: "maria@example.com", phone: "+5511999998888" },
 };
+const aBoleto: ChargeRequest = { ...aCharge, method: "boleto", due_date: "2026-12-24" };
 const aPayout: PayoutRequest = {
   action: "pay", amount: 4990n, currency: "BRL", method: "pix", description: "Fatura 9",
   recipient: { pix_key: "Vendor@Example.com" },
 };
+
+const merchant = { merchantName: "Padaria Sol", merchantCity: "Recife" };
+const openCode = buildStaticCode({ ...merchant, key: "vendor@example.com" });
+const aCodePayout: PayoutRequest = { action: "pay", amount: 4990n, currency: "BRL", method: "pix", description: "Fatura 9", copia_e_cola: openCode };
 
 interface Sent {
   method: string;
@@ -118,6 +125,16 @@ providerConformance({
   },
 });
 
+providerConformance({
+  definition: asaas,
+  twin: asaasTwin,
+  detects: ["missing_header", "wrong_secret"],
+  verbs: {
+    charge: { request: aBoleto, declined: { ...aBoleto, amount: 15013n }, settles: { to: "succeeded" } },
+    payout: { request: aCodePayout, declined: { ...aCodePayout, amount: 15013n } },
+  },
+});
+
 describe("a Pix charge", () => {
   test("is a customer looked for, a customer made, a payment and its code", async () => {
     const { provider, call, sent, account } = await world();
@@ -199,7 +216,7 @@ describe("a Pix charge", () => {
   test.each([
     ["buyer.document", "invalid_request", { buyer: { name: "Maria Silva" } }],
     ["buyer.document", "invalid_request", { buyer: { name: "Maria Silva", document: "111.444.777-36" } }],
-    ["method", "not_permitted", { method: "boleto" as const }],
+    ["method", "not_permitted", { method: "card" as const }],
     ["currency", "invalid_request", { currency: "MXN" as const }],
     ["amount", "invalid_request", { amount: 1_000_000_000_000_000n }],
   ])("with a bad %s is declined before anything is sent", async (field, reason, change) => {
@@ -217,6 +234,277 @@ describe("a Pix charge", () => {
     const refused = { outcome: "declined", field: "buyer.document" };
     expect(await inLive.provider.charge!(request, inLive.call)).toMatchObject(refused);
     expect(inLive.sent).toEqual([]);
+  });
+});
+
+describe("a boleto", () => {
+  test("answers with the line to type, a Pix code and the slip itself", async () => {
+    const { provider, call, sent } = await world();
+    const { ref, result, ...outcome } = accepted(await provider.charge!(aBoleto, call));
+    expect(outcome).toEqual({ outcome: "accepted", state: "pending", action: "PENDING" });
+    expect(sent.slice(2).map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "POST /v3/payments", `GET /v3/payments/${ref}/identificationField`, `GET /v3/payments/${ref}/pixQrCode`,
+    ]);
+    expect(sent[2]!.body).toMatchObject({ billingType: "BOLETO", value: 150, dueDate: "2026-12-24", externalReference: REFERENCE });
+    expect(result).toEqual({
+      id: ref, status: "pending", amount: 15000n, currency: "BRL", method: "boleto", barcode_line: expect.stringMatching(/^\d{47}$/),
+      pix_copy_paste: expect.stringMatching(/^000201/), pix_qr_code: expect.any(String),
+      charge_url: expect.stringMatching(/^https:\/\/sandbox\.asaas\.com\/b\/pdf\//),
+    });
+    expect(parseBoleto(result.barcode_line!, { today: "2026-11-20" })).toMatchObject({
+      ok: true, boleto: { kind: "bank", bank: "461", amountMinor: 15000n, dueDate: "2026-12-24" },
+    });
+  });
+
+  test.each([
+    ["has no line yet", { identificationField: 400, pixQrCode: 200 }, { barcode_line: undefined, pix_copy_paste: "000201" }],
+    ["has a line whose digits do not hold", { identificationField: "46191.10009", pixQrCode: 200 }, { barcode_line: undefined }],
+    ["has no Pix code, for the account has no key", { identificationField: "03399.77779 29900.000000 04751.101017 1 81510000002990", pixQrCode: 400 }, {
+      barcode_line: "03399777792990000000004751101017181510000002990", pix_copy_paste: undefined,
+    }],
+  ])("that %s can still be paid from its page", async (_what, answers, expected) => {
+    const { provider } = scripted(({ path, method }) => {
+      if (path.endsWith("/customers")) return Response.json({ data: [{ id: "cus_1", cpfCnpj: "11144477735" }], hasMore: false });
+      if (method === "POST") return Response.json({ id: "pay_1", status: "PENDING", value: 150, billingType: "BOLETO", bankSlipUrl: "https://asaas.example/b/1" });
+      const answer = path.endsWith("pixQrCode") ? answers.pixQrCode : answers.identificationField;
+      if (answer === 400) return Response.json({ errors: [{ code: "invalid_action", description: "Ainda não" }] }, { status: 400 });
+      return Response.json(path.endsWith("pixQrCode") ? { payload: "000201", encodedImage: "aQ==" } : { identificationField: answer });
+    });
+    const { result } = accepted(await provider.charge!(aBoleto, newCall(new FakeClock())));
+    expect(result).toMatchObject({ ...expected, charge_url: "https://asaas.example/b/1" });
+  });
+
+  test("is due today at the earliest, by the day in São Paulo", async () => {
+    const late = await world({ start: "2026-11-21T02:30:00.000Z" });
+    accepted(await late.provider.charge!({ ...aBoleto, due_date: "2026-11-20" }, late.call));
+    const next = await world({ start: "2026-11-21T03:30:00.000Z" });
+    expect(await next.provider.charge!({ ...aBoleto, due_date: "2026-11-20" }, next.call)).toMatchObject({
+      outcome: "declined", reason: "invalid_request", field: "due_date",
+    });
+    expect(next.sent).toEqual([]);
+  });
+
+  test.each([
+    ["due_date", { due_date: undefined }],
+    ["amount", { amount: 10_000_000_000n }],
+    ["buyer.document", { buyer: { name: "Maria Silva" } }],
+  ])("without a %s that it can have is declined before anything is sent", async (field, change) => {
+    const { provider, call, sent } = await world();
+    expect(await provider.charge!({ ...aBoleto, ...change }, call)).toMatchObject({ outcome: "declined", reason: "invalid_request", field });
+    expect(sent).toEqual([]);
+  });
+
+  test("whose answer was lost is found with its line", async () => {
+    const { provider, call, clock } = await world();
+    const { result, ref } = accepted(await provider.charge!(aBoleto, call));
+    const found = await provider.lookup!({ verb: "charge", reference: REFERENCE, ref: undefined, currency: "BRL" }, newCall(clock));
+    const { barcode_line, charge_url, pix_copy_paste } = result;
+    expect(found).toMatchObject({ ref, state: "pending", result: { barcode_line, charge_url, pix_copy_paste } });
+  });
+});
+
+describe("a Pix code that is paid", () => {
+  const subject = { verb: "payout", reference: REFERENCE, ref: undefined, currency: "BRL" } as const;
+  const dynamicCode = buildDynamicCode({ ...merchant, location: "pix.example.com/qr/v2/cobv/1", amountMinor: 4990n });
+
+  test("is read by Asaas, written down, and paid once, our reference before the description", async () => {
+    const { provider, call, sent } = await world();
+    const notesWhenSent: unknown[] = [];
+    const { note } = call;
+    call.note = async (notes) => {
+      notesWhenSent.push(notes, sent.length);
+      await note(notes);
+    };
+    const outcome = accepted(await provider.payout!(aCodePayout, call));
+    expect(sent.map(({ method, path, body }) => ({ method, path, body }))).toEqual([
+      { method: "POST", path: "/v3/pix/qrCodes/decode", body: { payload: openCode } },
+      { method: "POST", path: "/v3/pix/qrCodes/pay", body: { qrCode: { payload: openCode }, value: 49.9, description: `${REFERENCE} Fatura 9` } },
+    ]);
+    expect(notesWhenSent).toEqual([{ requested_on: "2026-11-20", code_amount: "4990" }, 1, { transaction: outcome.ref }, 2]);
+    expect(outcome).toEqual({
+      outcome: "accepted", ref: outcome.ref, state: "pending", action: "AWAITING_REQUEST",
+      result: {
+        id: outcome.ref, status: "pending", settled: false, end_to_end_id: undefined, amount: 4990n, currency: "BRL", method: "pix",
+        recipient: "vendor@example.com",
+      },
+    });
+  });
+
+  test("settles to what a lookup then tells", async () => {
+    const { provider, call, rests } = await world();
+    const { ref } = accepted(await provider.payout!({ ...aCodePayout, copia_e_cola: dynamicCode }, call));
+    await rests(1);
+    expect(await provider.lookup!({ ...subject, ref }, call)).toEqual({
+      ref, state: "succeeded", action: "DONE", amountMinor: 4990n, feeMinor: 0n, currency: "BRL", occurredAt: new Date("2026-11-20T13:00:00.000Z"),
+      endToEndId: expect.stringMatching(/^E19540550/), result: { id: ref, status: "succeeded", settled: true, end_to_end_id: expect.any(String) },
+    });
+  });
+
+  test("and refused by the other bank says why", async () => {
+    const { provider, call, rests } = await world();
+    accepted(await provider.payout!({ ...aCodePayout, amount: 5018n }, call));
+    await rests(1);
+    expect(await provider.lookup!(subject, call)).toMatchObject({ state: "failed", action: "REFUSED", failure: { reason: "refused" } });
+  });
+
+  test("keeps its reference, however long the description", async () => {
+    const { provider, call, sent } = await world();
+    accepted(await provider.payout!({ ...aCodePayout, description: "x".repeat(500) }, call));
+    expect((sent[1]!.body as { description: string }).description).toBe(`${REFERENCE} ${"x".repeat(103)}`);
+  });
+
+  test.each([
+    ["no code", "copia_e_cola", { copia_e_cola: "00020126580014br.gov.bcb.pix" }],
+    ["a code with a changed character", "copia_e_cola", { copia_e_cola: openCode.replace("Recife", "Recifo") }],
+    ["another amount than its own", "amount", { copia_e_cola: buildStaticCode({ ...merchant, key: "vendor@example.com", amountMinor: 4991n }) }],
+    ["a payee beside the code", "recipient", { recipient: { pix_key: "vendor@example.com" } }],
+    ["no amount", "amount", { amount: undefined }],
+  ])("is declined before anything is sent for %s", async (_what, field, change) => {
+    const { provider, call, sent } = await world();
+    const outcome = await provider.payout!({ ...aCodePayout, ...change }, call);
+    expect(outcome).toMatchObject({ outcome: "declined", reason: "invalid_request", field });
+    expect(sent).toEqual([]);
+    expect(JSON.stringify(outcome)).not.toContain("000201");
+  });
+
+  test.each([
+    ["it asks for another amount where it leads", { totalValue: 50, canBePaid: true }, { reason: "invalid_request", field: "amount" }],
+    ["it has expired", { canBePaid: false, cannotBePaidReason: `${openCode} expirou` }, { reason: "refused", field: "copia_e_cola", message: "*** expirou" }],
+    ["Asaas cannot read it", 400, { field: "copia_e_cola", message: "Inválido: ***" }],
+  ])("is not paid when %s", async (_what, decoded, expected) => {
+    const { provider, sent } = scripted(() => typeof decoded === "number"
+      ? Response.json({ errors: [{ code: "invalid_object", description: `Inválido: ${openCode}` }] }, { status: decoded })
+      : Response.json(decoded));
+    const call = newCall(new FakeClock());
+    expect(await provider.payout!(aCodePayout, call)).toMatchObject({ outcome: "declined", ...expected });
+    expect(sent.map(({ path }) => path)).toEqual(["/v3/pix/qrCodes/decode"]);
+    expect(call.acted).toBe(false);
+  });
+
+  test("of whose refusal nothing repeats the code", async () => {
+    const { provider } = scripted(({ path }) => path.endsWith("decode")
+      ? Response.json({})
+      : Response.json({ errors: [{ code: "invalid_action", description: `Não foi possível pagar ${openCode}` }] }, { status: 400 }));
+    expect(await provider.payout!(aCodePayout, newCall(new FakeClock()))).toMatchObject({ outcome: "declined", message: "Não foi possível pagar ***" });
+  });
+
+  describe("when its answer was lost", () => {
+    const notes = { requested_on: "2026-11-20", code_amount: "4990" };
+    const lookUp = async (pages: object[][], more: Record<string, string> = {}) => {
+      const { provider, sent } = scripted(({ query }) => {
+        const at = Number(query["offset"]) / 100;
+        return Response.json({ data: pages[at] ?? [], hasMore: at < pages.length - 1 });
+      });
+      const call = { ...newCall(new FakeClock()), notes: { ...notes, ...more } };
+      return { found: await provider.lookup!(subject, call).catch((error: unknown) => error), sent };
+    };
+    const sentRow = (change: object = {}) =>
+      ({ id: "p1", status: "DONE", type: "DEBIT", value: 49.9, description: `${REFERENCE} Fatura 9`, dateCreated: "2026-11-20 09:00:00", ...change });
+
+    test("is found among what was sent, on whichever page", async () => {
+      const { found, sent } = await lookUp([[sentRow({ id: "p0", description: `${randomUUID()} Fatura 9` })], [sentRow()]]);
+      expect(found).toMatchObject({ ref: "p1", state: "succeeded", amountMinor: 4990n });
+      expect(sent.map(({ path, query }) => [path, query])).toEqual([
+        ["/v3/pix/transactions", { type: "DEBIT", limit: "100", offset: "0" }], ["/v3/pix/transactions", { type: "DEBIT", limit: "100", offset: "100" }],
+      ]);
+    });
+
+    test.each([
+      ["nothing was sent", []],
+      ["what was sent carries other references", [sentRow({ description: randomUUID() })]],
+      ["what was sent is of another amount", [sentRow({ description: "Fatura", value: 50 })]],
+      ["what was sent is older", [sentRow({ description: "Fatura", dateCreated: "2026-11-18 23:59:59" })]],
+      ["the same description was received, and not sent", [sentRow({ type: "CREDIT" })]],
+    ])("was never made if %s", async (_what, rows) => {
+      expect((await lookUp([rows])).found).toBeUndefined();
+    });
+
+    test.each([
+      ["a transaction of that amount does not say whose it is", { description: null }],
+      ["its description came back changed", { description: `Pix: ${REFERENCE}` }],
+      ["its day is not told", { description: "Fatura", dateCreated: null }],
+    ])("cannot be denied while %s", async (_what, change) => {
+      expect((await lookUp([[sentRow(change)]])).found).toBeInstanceOf(Unanswered);
+    });
+
+    test("cannot be denied by a list without end", async () => {
+      const { found, sent } = await lookUp(Array.from({ length: 30 }, () => []));
+      expect(found).toBeInstanceOf(Unanswered);
+      expect(sent).toHaveLength(20);
+    });
+
+    test("is not denied by an Asaas that has forgotten its own transaction", async () => {
+      const { provider, sent } = scripted(() => Response.json({ errors: [{ code: "not_found", description: "Nada" }] }, { status: 404 }));
+      const call = { ...newCall(new FakeClock()), notes: { ...notes, transaction: "p1" } };
+      await expect(provider.lookup!({ ...subject, ref: "p1" }, call)).rejects.toBeInstanceOf(Unanswered);
+      expect(sent.map(({ path }) => path)).toEqual(["/v3/pix/transactions/p1"]);
+    });
+  });
+
+  test.each([
+    ["AWAITING_BALANCE_VALIDATION", "pending"], ["AWAITING_CRITICAL_ACTION_AUTHORIZATION", "pending"], ["SCHEDULED", "pending"],
+    ["REQUESTED", "pending"], ["DONE", "succeeded"], ["REFUSED", "failed"], ["CANCELLED", "failed"], ["A_WORD_TO_COME", "pending"],
+  ])("that is %s reads as %s", async (status, state) => {
+    const { provider } = scripted(() => Response.json({ id: "p1", status, value: 49.9 }));
+    const call = { ...newCall(new FakeClock()), notes: { requested_on: "2026-11-20", code_amount: "4990", transaction: "p1" } };
+    expect(await provider.lookup!({ ...subject, ref: "p1" }, call)).toMatchObject({ state, action: status });
+  });
+});
+
+describe("a refund", () => {
+  const charged = { ref: "pay_1", method: "pix", amount: 15000n };
+  const request: RefundRequest = { charge: charged, amount: 4000n, currency: "BRL", description: "Pedido 17" };
+  const notes = { payment: "pay_1", refund_amount: "4000" };
+  const subject = { verb: "refund", reference: REFERENCE, ref: undefined, currency: "BRL" } as const;
+  const made = (change: object = {}) => ({ status: "DONE", value: 40, description: `${REFERENCE} Pedido 17`, effectiveDate: "2026-11-20 10:00:00", ...change });
+
+  test("is one request at its charge, written down first, our reference before the description", async () => {
+    const { provider, call, sent, rests, clock } = await world();
+    const { ref } = accepted(await provider.charge!(aCharge, call));
+    await rests(1);
+    const refunding = newCall(clock, randomUUID());
+    const notesWhenSent: unknown[] = [];
+    refunding.note = async (more) => {
+      notesWhenSent.push(more, sent.length);
+      refunding.notes = { ...refunding.notes, ...more };
+    };
+    sent.length = 0;
+    const outcome = accepted(await provider.refund!({ ...request, charge: { ...charged, ref } }, refunding));
+    expect(sent.map(({ method, path, body }) => ({ method, path, body }))).toEqual([
+      { method: "POST", path: `/v3/payments/${ref}/refund`, body: { value: 40, description: `${refunding.reference} Pedido 17` } },
+    ]);
+    expect(notesWhenSent).toEqual([{ payment: ref, refund_amount: "4000" }, 0]);
+    expect(outcome).toMatchObject({ ref: `${ref}/refunds/${refunding.reference}`, state: "succeeded", action: "DONE", result: { amount: 4000n, settled: true } });
+    expect(await provider.lookup!({ ...subject, reference: refunding.reference }, refunding)).toMatchObject({ ref: outcome.ref, state: "succeeded", amountMinor: 4000n });
+  });
+
+  test.each([
+    ["PENDING", "pending"], ["AWAITING_CRITICAL_ACTION_AUTHORIZATION", "pending"], ["AWAITING_CUSTOMER_EXTERNAL_AUTHORIZATION", "pending"],
+    ["DONE", "succeeded"], ["CANCELLED", "failed"], ["A_WORD_TO_COME", "pending"],
+  ])("that is %s reads as %s", async (status, state) => {
+    const { provider } = scripted(() => Response.json({ data: [made({ description: "Outro", value: 1 }), made({ status })], hasMore: false }));
+    expect(await provider.lookup!(subject, { ...newCall(new FakeClock()), notes })).toMatchObject({ state, action: status, amountMinor: 4000n });
+  });
+
+  test("of whose answer no refund is ours is pending, until a lookup finds it", async () => {
+    const { provider } = scripted(() => Response.json({ status: "REFUND_IN_PROGRESS", refunds: [made({ description: null })] }));
+    expect(await provider.refund!(request, newCall(new FakeClock()))).toMatchObject({ outcome: "accepted", state: "pending", action: "REFUND_IN_PROGRESS" });
+  });
+
+  test.each([
+    ["never arrived if its charge has none", [], undefined],
+    ["never arrived if those of its charge are another's", [made({ description: randomUUID() }), made({ description: "Outro", value: 41 })], undefined],
+    ["cannot be denied while one of its amount does not say whose it is", [made({ description: null })], Unanswered],
+  ])("%s", async (_what, data, expected) => {
+    const { provider } = scripted(() => Response.json({ data, hasMore: false }));
+    const found = await provider.lookup!(subject, { ...newCall(new FakeClock()), notes }).catch((error: Error) => error.constructor);
+    expect(found).toBe(expected);
+  });
+
+  test("of a boleto is declined before anything is sent", async () => {
+    const { provider, call, sent } = await world();
+    expect(await provider.refund!({ ...request, charge: { ...charged, method: "boleto" } }, call)).toMatchObject({ outcome: "declined", reason: "not_permitted" });
+    expect(sent).toEqual([]);
   });
 });
 
@@ -274,7 +562,6 @@ describe("a Pix payout", () => {
     ["amount", "invalid_request", { amount: 1_000_000_000_000_000n }],
     ["currency", "invalid_request", { currency: "USD" as const }],
     ["method", "not_permitted", { method: "wire" as const }],
-    ["copia_e_cola", "not_permitted", { copia_e_cola: "00020126580014br.gov.bcb.pix" }],
     ["recipient.pix_key", "invalid_request", { recipient: { name: "Vendor", bank_account: { bank: "001" } } }],
     ["recipient.pix_key", "invalid_request", { recipient: { pix_key: "11999998888" } }],
   ])("with a bad %s is declined before anything is sent", async (field, reason, change) => {
@@ -535,9 +822,10 @@ describe("a notification", () => {
 });
 
 describe("the twin", () => {
-  const states = async (amount: bigint, verb: "charge" | "payout", rests: number) => {
+  const states = async (amount: bigint, what: "charge" | "boleto" | "payout", rests: number) => {
     const here = await world();
-    if (verb === "charge") accepted(await here.provider.charge!({ ...aCharge, amount }, here.call));
+    const verb = what === "payout" ? what : "charge";
+    if (what !== "payout") accepted(await here.provider.charge!({ ...(what === "boleto" ? aBoleto : aCharge), amount }, here.call));
     else accepted(await here.provider.payout!({ ...aPayout, amount }, here.call));
     await here.rests(rests);
     const found: Observation | undefined = await here.provider.lookup!(
@@ -553,6 +841,21 @@ describe("the twin", () => {
     [15017n, ["PAYMENT_CREATED", "PAYMENT_RECEIVED", "PAYMENT_REFUNDED"], "refunded"],
   ])("takes a charge of %i centavos through %j", async (amount, told, state) => {
     expect(await states(amount, "charge", 3)).toEqual({ told, state });
+  });
+
+  test.each([
+    [15000n, ["PAYMENT_CREATED", "PAYMENT_CONFIRMED", "PAYMENT_RECEIVED"], "succeeded"],
+    [15015n, ["PAYMENT_CREATED", "PAYMENT_OVERDUE"], "updated"],
+    [15016n, ["PAYMENT_CREATED", "PAYMENT_OVERDUE", "PAYMENT_CONFIRMED", "PAYMENT_RECEIVED"], "succeeded"],
+  ])("takes a boleto of %i centavos through %j", async (amount, told, state) => {
+    expect(await states(amount, "boleto", 3)).toEqual({ told, state });
+  });
+
+  test("does not refund a boleto as it refunds a Pix charge", async () => {
+    const { provider, call, rests, api } = await world();
+    const { ref } = accepted(await provider.charge!(aBoleto, call));
+    await rests(2);
+    expect(await api("POST", `/payments/${ref}/refund`, {})).toMatchObject({ status: 400, body: { errors: [{ code: "invalid_action" }] } });
   });
 
   test.each([
@@ -667,7 +970,7 @@ describe("the twin", () => {
     ["/customers", { name: "Maria", cpfCnpj: "11144477736" }, "invalid_object"],
     ["/customers", { name: "Maria", cpfCnpj: "11144477735", mobilePhone: "+5511999998888" }, "invalid_mobilePhone"],
     ["/payments", { ...payment, customer: "cus_000000000002" }, "invalid_customer"],
-    ["/payments", { ...payment, billingType: "BOLETO" }, "invalid_billingType"],
+    ["/payments", { ...payment, billingType: "CREDIT_CARD" }, "invalid_billingType"],
     ["/payments", { ...payment, value: 10.005 }, "invalid_value"],
     ["/payments", { ...payment, dueDate: "2026-11-19" }, "invalid_dueDate"],
     ["/transfers", { ...transfer, value: 0 }, "invalid_value"],
@@ -721,8 +1024,12 @@ describe("its own tools", () => {
     expect(await run("get_balance")).toEqual({ balance: 78.01 });
     const plan = await run("create_payment", { customer, billingType: "PIX", installmentCount: 3, totalValue: 100, dueDate });
     expect(await run("get_installments", { id: plan.installment })).toMatchObject({ data: [{ id: plan.id }, {}, {}] });
+    const boleto = await run("create_payment", { customer, billingType: "BOLETO", value: 20, dueDate });
+    expect(await run("get_boleto", { id: boleto.id })).toEqual({
+      identificationField: expect.stringMatching(/^461\d{44}$/), nossoNumero: expect.stringMatching(/^\d{8}$/), barCode: expect.stringMatching(/^461\d{41}$/),
+    });
     expect(unrun()).toEqual([]);
-    expect(sent.length).toBe(14);
+    expect(sent.length).toBe(16);
     expect(JSON.parse(sent.find(({ body }) => body.includes("150.5"))!.body)).toEqual({
       customer, billingType: "PIX", value: 150.5, dueDate, externalReference: expect.stringMatching(/^[0-9a-f-]{36}$/),
     });

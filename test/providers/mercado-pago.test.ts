@@ -5,12 +5,15 @@ import { describe, expect, test } from "vitest";
 import {
   mercadoPago, SYNTHETIC_EMAIL, SYNTHETIC_HOLDER, SYNTHETIC_PAYEE,
 } from "../../providers/mercado-pago/index.ts";
+import { SYNTHETIC_ADDRESS } from "../../providers/mercado-pago/boletos.ts";
 import { mercadoPagoTwin } from "../../providers/mercado-pago/twin.ts";
 import {
   OutcomeUnknown, SetupMissing, Unanswered, type CallContext, type Fetch, type InboundMessage, type Provider,
+  type RefundRequest,
 } from "../../providers/provider.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinStep, TwinWebhook } from "../../providers/twin.ts";
+import { parseBoleto } from "../../schema/boleto.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import { fromDecimal } from "../../schema/money.ts";
@@ -30,6 +33,8 @@ const aCharge: ChargeRequest = {
   amount: 15000n, currency: "BRL", method: "pix", description: "Pedido 17",
   buyer: { name: "Maria da Silva", document: "111.444.777-35", email: "maria@example.com", phone: "+5511999998888" },
 };
+const anAddress = { postal_code: "20040-002", street: "Rua da Assembleia", number: "10", district: "Centro", city: "Rio de Janeiro", state: "rj" };
+const aBoleto: ChargeRequest = { ...aCharge, method: "boleto", due_date: "2026-11-27", buyer: { ...aCharge.buyer, address: anAddress } };
 const aPayout: PayoutRequest = {
   action: "pay", amount: 4990n, currency: "BRL", method: "pix", description: "Fatura 9",
   recipient: { pix_key: "Vendor@Example.com", document: "529.982.247-25" },
@@ -135,6 +140,114 @@ providerConformance({
   },
 });
 
+providerConformance({
+  definition: mercadoPago,
+  twin: mercadoPagoTwin,
+  detects: ["tampered_body", "missing_header", "wrong_secret", "old_timestamp"],
+  verbs: { charge: { request: { ...aBoleto, due_date: undefined }, declined: { ...aBoleto, due_date: undefined, amount: 15013n }, settles: { to: "succeeded" } } },
+});
+
+describe("a boleto", () => {
+  test("is a payment of its own method, with the whole address, and answers with the line and the slip", async () => {
+    const { provider, call, sent } = await world();
+    const { ref, result } = accepted(await provider.charge!(aBoleto, call));
+    expect(sent[0]!.body).toEqual({
+      transaction_amount: 150, description: "Pedido 17", payment_method_id: "bolbradesco", external_reference: REFERENCE,
+      date_of_expiration: "2026-11-27T23:59:59.000-03:00",
+      payer: {
+        email: "maria@example.com", first_name: "Maria", last_name: "da Silva", identification: { type: "CPF", number: "11144477735" },
+        address: {
+          zip_code: "20040002", street_name: "Rua da Assembleia", street_number: "10", neighborhood: "Centro", city: "Rio de Janeiro", federal_unit: "RJ",
+        },
+      },
+    });
+    expect(result).toEqual({
+      id: ref, status: "pending", amount: 15000n, currency: "BRL", method: "boleto", barcode_line: expect.stringMatching(/^237\d{44}$/),
+      charge_url: expect.stringMatching(/^https:\/\/www\.mercadopago\.com\.br\/sandbox\/payments\/\d+\/ticket/), expires_at: "2026-11-28T02:59:59.000Z",
+    });
+    expect(parseBoleto(result.barcode_line!, { today: "2026-11-20" })).toMatchObject({ ok: true, boleto: { amountMinor: 15000n, dueDate: "2026-11-27" } });
+  });
+
+  test("without a due date has Mercado Pago's own, three days", async () => {
+    const { provider, call } = await world();
+    const { result } = accepted(await provider.charge!({ ...aBoleto, due_date: undefined }, call));
+    expect(result.expires_at).toBe("2026-11-23T12:00:00.000Z");
+    expect(parseBoleto(result.barcode_line!, { today: "2026-11-20" })).toMatchObject({ boleto: { dueDate: "2026-11-23" } });
+  });
+
+  test.each(["2026-11-21", "2026-12-20"])("may be due on %s", async (due_date) => {
+    const { provider, call } = await world();
+    expect(accepted(await provider.charge!({ ...aBoleto, due_date }, call)).result.barcode_line).toBeDefined();
+  });
+
+  test("without an address is made for Mercado Pago's own example in test, and refused live", async () => {
+    const request = { ...aBoleto, buyer: aCharge.buyer };
+    const inTest = await world();
+    accepted(await inTest.provider.charge!(request, inTest.call));
+    expect(inTest.sent[0]!.body.payer.address).toEqual(SYNTHETIC_ADDRESS);
+    const live = scripted(() => new Response());
+    expect(await live.provider.charge!(request, newCall())).toMatchObject({ outcome: "declined", reason: "invalid_request", field: "buyer.address.postal_code" });
+    expect(live.sent).toEqual([]);
+  });
+
+  test.each([
+    ["due_date", { due_date: "2026-11-20" }],
+    ["due_date", { due_date: "2026-12-21" }],
+    ["amount", { amount: 10_000_000_000n }],
+    ["buyer.document", { buyer: { name: "Maria Silva", email: "maria@example.com", address: anAddress } }],
+    ["buyer.address.postal_code", { buyer: { ...aBoleto.buyer, address: { ...anAddress, postal_code: "2004" } } }],
+    ["buyer.address.district", { buyer: { ...aBoleto.buyer, address: { ...anAddress, district: " " } } }],
+    ["buyer.address.number", { buyer: { ...aBoleto.buyer, address: { ...anAddress, number: undefined } } }],
+    ["buyer.address.state", { buyer: { ...aBoleto.buyer, address: { ...anAddress, state: "Rio" } } }],
+  ])("with a %s that it cannot have is declined before anything is sent", async (field, change) => {
+    const { provider, call, sent } = await world();
+    expect(await provider.charge!({ ...aBoleto, ...change }, call)).toMatchObject({ outcome: "declined", reason: "invalid_request", field });
+    expect(sent).toEqual([]);
+  });
+
+  const barcode = "00191878900000050000000002759288002193297817";
+  const line = "00190000090275928800021932978170187890000005000";
+  test.each([
+    ["the line of the transaction's details", { transaction_details: { digitable_line: line } }, line],
+    ["the barcode there", { transaction_details: { barcode: { content: barcode } } }, line],
+    ["the barcode beside them", { barcode: { content: barcode } }, line],
+    ["what holds, past what does not", { transaction_details: { digitable_line: `1${line.slice(1)}`, barcode: { content: barcode } } }, line],
+    ["nothing that does not hold", { barcode: { content: `1${barcode.slice(1)}` } }, undefined],
+    ["nothing of another shape", { barcode: "?", transaction_details: "?" }, undefined],
+    ["nothing of what is no boleto", { payment_method_id: "pix", barcode: { content: barcode } }, undefined],
+  ])("has for its line %s", async (_what, fields, expected) => {
+    const answer = { id: 1, status: "pending", transaction_amount: 150, payment_method_id: "bolbradesco", ...fields };
+    const { provider } = scripted(() => Response.json(answer, { status: 201 }));
+    expect(accepted(await provider.charge!(aBoleto, newCall())).result.barcode_line).toBe(expected);
+  });
+
+  test("that nobody pays is cancelled, and needs a new charge", async () => {
+    const { provider, call, clock, rests } = await world();
+    accepted(await provider.charge!({ ...aBoleto, amount: 15015n }, call));
+    await rests(1);
+    expect(await provider.lookup!({ verb: "charge", reference: REFERENCE, ref: undefined, currency: "BRL" }, newCall(clock)))
+      .toMatchObject({ state: "failed", action: "cancelled", failure: { message: "Mercado Pago: the payment is cancelled (expired)" } });
+  });
+
+  test("that is paid has its own fee", async () => {
+    const { provider, call, clock, rests } = await world();
+    accepted(await provider.charge!(aBoleto, call));
+    await rests(1);
+    expect(await provider.lookup!({ verb: "charge", reference: REFERENCE, ref: undefined, currency: "BRL" }, newCall(clock)))
+      .toMatchObject({ state: "succeeded", feeMinor: 349n });
+  });
+
+  test.each([
+    ["no address", { address: undefined }, "payer.address is required in whole"],
+    ["half an address", { address: { zip_code: "20040002" } }, "payer.address is required in whole"],
+    ["nobody's document", { identification: undefined }, "payer.identification is required"],
+  ])("is refused by the twin for %s", async (_what, change, message) => {
+    const { api } = await world();
+    const payer = { email: "maria@example.com", identification: { type: "CPF", number: "11144477735" }, address: SYNTHETIC_ADDRESS, ...change };
+    expect(await api("POST", "/v1/payments", { transaction_amount: 10, payment_method_id: "bolbradesco", payer })).toMatchObject({ status: 400, body: { message } });
+  });
+});
+
 describe("a Pix charge", () => {
   test("is one request, named by our reference twice", async () => {
     const { provider, call, sent, account } = await world();
@@ -214,7 +327,7 @@ describe("a Pix charge", () => {
 
   test.each([
     ["buyer.document", "invalid_request", { buyer: { ...aCharge.buyer, document: "111.444.777-36" } }],
-    ["method", "not_permitted", { method: "boleto" as const }],
+    ["method", "not_permitted", { method: "card" as const }],
     ["currency", "invalid_request", { currency: "ARS" as const }],
     ["amount", "invalid_request", { amount: 1_000_000_000_000_000n }],
   ])("with a bad %s is declined before anything is sent", async (field, reason, change) => {
@@ -232,6 +345,49 @@ describe("a Pix charge", () => {
       outcome: "declined", reason: "refused", ref: "123",
       message: "Mercado Pago: the payment is rejected (rejected_high_risk)",
     });
+  });
+});
+
+describe("a refund", () => {
+  const request: RefundRequest = { charge: { ref: "9", method: "pix", amount: 15000n }, amount: 4000n, currency: "BRL" };
+  const subject = { verb: "refund", reference: REFERENCE, ref: undefined, currency: "BRL" } as const;
+  const noting = () => {
+    const call = newCall();
+    call.note = async (more) => void (call.notes = { ...call.notes, ...more });
+    return call;
+  };
+
+  test.each([
+    ["in part", 4000n, { amount: 40 }],
+    ["in whole", 15000n, {}],
+  ])("%s is one request under our key, and its id is written down", async (_what, amount, body) => {
+    const { provider, sent } = scripted(() => Response.json({ id: 7, status: "approved", amount: 40 }, { status: 201 }));
+    const call = noting();
+    expect(accepted(await provider.refund!({ ...request, amount }, call))).toMatchObject({
+      ref: "9/refunds/7", state: "succeeded", action: "approved", result: { id: "9/refunds/7", amount, settled: true },
+    });
+    expect(sent.map(({ method, path, body: told, headers }) => [method, path, told, headers.get("x-idempotency-key")])).toEqual([["POST", "/v1/payments/9/refunds", body, REFERENCE]]);
+    expect(call.notes).toEqual({ payment: "9", refund: "7" });
+  });
+
+  test.each([["approved", "succeeded"], ["in_process", "pending"], ["rejected", "failed"], ["a_word_to_come", "pending"]])("that is %s is %s", async (status, state) => {
+    const { provider, sent } = scripted(() => Response.json({ id: 7, status, amount: 40 }));
+    expect(await provider.lookup!(subject, { ...newCall(), notes: { payment: "9", refund: "7" } })).toMatchObject({ ref: "9/refunds/7", state, amountMinor: 4000n });
+    expect(sent.map(({ path }) => path)).toEqual(["/v1/payments/9/refunds/7"]);
+  });
+
+  test("that is rejected in its very answer is declined", async () => {
+    const { provider } = scripted(() => Response.json({ id: 7, status: "rejected", amount: 40 }, { status: 201 }));
+    expect(await provider.refund!(request, noting())).toMatchObject({ outcome: "declined", ref: "9/refunds/7" });
+  });
+
+  test.each([
+    ["never arrived if its payment has none", [], undefined],
+    ["cannot be told from another of its payment", [{ id: 7, status: "approved", amount: 40 }], Unanswered],
+  ])("whose answer was lost %s", async (_what, rows, expected) => {
+    const { provider } = scripted(() => Response.json(rows));
+    const found = await provider.lookup!(subject, { ...newCall(), notes: { payment: "9" } }).catch((error: Error) => error.constructor);
+    expect(found).toBe(expected);
   });
 });
 
@@ -881,7 +1037,7 @@ describe("its own tools", () => {
 
     const customer = await run("create_customer", { email: "maria@example.com", first_name: "Maria" });
     expect(await run("list_customers", { email: "maria@example.com" })).toMatchObject({ results: [{ id: customer.id, first_name: "Maria" }] });
-    expect(await run("get_payment_methods")).toMatchObject([{ id: "pix" }]);
+    expect(await run("get_payment_methods")).toMatchObject([{ id: "pix" }, { id: "bolbradesco" }]);
     expect(unrun()).toEqual([]);
     const keyed = sent.filter(({ headers }) => headers.has("x-idempotency-key")).map(({ method, url }) => `${method} ${new URL(url).pathname}`);
     expect(keyed).toEqual(["POST /v1/payments", "POST /v1/payments", `POST /v1/payments/${pix.id}/refunds`, `POST /v1/payments/${other.id}/refunds`]);

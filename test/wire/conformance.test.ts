@@ -142,5 +142,19 @@ describe("what callers really write", () => {
 
   test.todo("policy_denied and approval_required are outcome objects in `data`: no policy or approval exists here that could refuse a call");
 
-  test.todo("a Pix code in copia_e_cola is paid and not repeated: Asaas' payouts decline it (a Pix key only), and no other rail takes one");
+  test("a Pix code is paid, and not repeated", async () => {
+    const charged = await execute("codespar_charge", { amount: 900, currency: "BRL", method: "pix", buyer });
+    const code: string = charged.result.data.pix_copy_paste;
+    const { result: paid } = await execute("codespar_pay", { amount: 900, currency: "BRL", description: "Shop", copia_e_cola: code });
+    expect(paid).toMatchObject({ success: true, error: null, data: { status: "pending", amount: 900, recipient: expect.any(String) } });
+    expect(JSON.stringify(paid)).not.toContain(code);
+  });
+
+  test("a boleto is a line to type, a page and a Pix code", async () => {
+    const dueDate = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
+    const { result } = await execute("codespar_charge", { amount: 15_000, currency: "BRL", method: "boleto", due_date: dueDate, buyer });
+    expect(result).toMatchObject({ success: true, data: {
+      method: "boleto", barcode_line: expect.stringMatching(/^\d{47}$/), charge_url: expect.stringMatching(/^https:/), pix_copy_paste: expect.stringMatching(/^000201/),
+    } });
+  });
 });

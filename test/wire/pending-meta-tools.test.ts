@@ -168,14 +168,5 @@ suite("further meta-tools", () => {
       ]);
       expect(input_schema["required"]).toEqual(["action"]);
     });
-
-    test("pays a Pix code, and does not repeat it", async () => {
-      const code = (await execute("codespar_charge", {
-        amount: 900, currency: "BRL", method: "pix", buyer: { name: "Maria Silva", document: "111.444.777-35" },
-      })).data.pix_copy_paste as string;
-      const paid = await execute("codespar_pay", { amount: 900, currency: "BRL", description: "Shop", copia_e_cola: code });
-      expect(paid).toMatchObject({ success: true, error: null });
-      expect(JSON.stringify(paid)).not.toContain(code);
-    });
   });
 });

@@ -1,6 +1,6 @@
 /** Which entries an event makes, where the figures are not the usual ones. */
 import { expect, test } from "vitest";
-import { chargeReturned, chargeSettled, payoutSettled, type Posting } from "../../../src/ledger/rules.ts";
+import { chargeRefunded, chargeReturned, chargeSettled, payoutSettled, refundReturned, type Posting } from "../../../src/ledger/rules.ts";
 
 const movement = (amountMinor: bigint, feeMinor: bigint) =>
   ({ toolCallId: "tc_1", provider: "asaas", money: { amountMinor, currency: "BRL" as const }, feeMinor, occurredAt: new Date("2026-11-20T12:00:00.000Z") });
@@ -27,6 +27,13 @@ test("a payout and its fee leave the provider's balance together", () => {
   expect(lines(payoutSettled(movement(8_000n, 150n)))).toEqual([
     "expense:payouts debit 8000", "expense:fees:asaas debit 150", "provider:asaas:balance credit 8150",
   ]);
+});
+
+test("a refund undoes so much of the sale, and what the provider takes for it is spent", () => {
+  expect(lines(chargeRefunded(movement(4_000n, 25n), "tc_0"))).toEqual([
+    "income:sales debit 4000", "expense:fees:asaas debit 25", "provider:asaas:balance credit 4025",
+  ]);
+  expect(lines(refundReturned(movement(4_000n, 25n), "tc_0"))).toEqual(["provider:asaas:balance debit 4000", "income:sales credit 4000"]);
 });
 
 test("a refund and a reversal of one movement are one posting", () => {
