@@ -23,6 +23,8 @@ import { focusNfe } from "./focus-nfe/index.ts";
 import { focusNfeTwin } from "./focus-nfe/twin.ts";
 import { iugu } from "./iugu/index.ts";
 import { iuguTwin } from "./iugu/twin.ts";
+import { konduto } from "./konduto/index.ts";
+import { kondutoTwin } from "./konduto/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -38,6 +40,8 @@ import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
 import { picpayTwin } from "./picpay/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { sift } from "./sift/index.ts";
+import { siftTwin } from "./sift/twin.ts";
 import { siigo } from "./siigo/index.ts";
 import { siigoTwin } from "./siigo/twin.ts";
 import { skydropx } from "./skydropx/index.ts";
@@ -57,14 +61,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
-  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto, melhorEnvio,
+  mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin,
-  skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin,
+  siftTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -83,4 +83,6 @@ export const rails: readonly Rail[] = [
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "identity", country: "INTL", provider: "persona", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
+  { id: "sift", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "INTL", provider: "sift", priority: 2 },
+  { id: "konduto", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "BR", provider: "konduto", priority: 3 },
 ];

@@ -1,0 +1,36 @@
+/** Small parts that several adapters and their twins are made of. Nothing here knows a provider. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { SetupMissing, type DeclineReason, type Outcome } from "./provider.ts";
+
+export type Declined = Extract<Outcome<never>, { outcome: "declined" }>;
+
+/** Of a provider's own sentence, this much is passed on. */
+const REFUSAL_CHARS_MAX = 200;
+
+/** A decline; what `message` says is cut, since a provider wrote part of it. */
+export const declined = (reason: DeclineReason, message: string, field?: string): Declined =>
+  ({ outcome: "declined", reason, message: message.slice(0, REFUSAL_CHARS_MAX), ...(field && { field }) });
+
+/** A value that only an operator can give. Throws SetupMissing. */
+export function required(values: Readonly<Record<string, string>>, name: string): string {
+  const value = values[name];
+  if (!value) throw new SetupMissing(name);
+  return value;
+}
+
+/** The header of HTTP Basic (RFC 7617). */
+export const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+
+/** Undefined for what is no JSON. */
+export function jsonOf(text: string | Uint8Array): unknown {
+  try {
+    return JSON.parse(typeof text === "string" ? text : new TextDecoder().decode(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** In constant time, whatever their lengths; an empty secret is no one's. */
+export const sameSecret = (given: string, secret: string): boolean => secret !== "" && timingSafeEqual(digest(given), digest(secret));
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
