@@ -48,6 +48,8 @@ import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
 import { stripe, stripeAcp } from "./stripe/index.ts";
 import { stripeTwin } from "./stripe/twin.ts";
+import { truora } from "./truora/index.ts";
+import { truoraTwin } from "./truora/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
@@ -62,13 +64,14 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto, melhorEnvio,
-  mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio, wompi, zApi, zenvia,
+  zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
   focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin,
-  siftTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -1,6 +1,7 @@
 /** Small parts that several adapters and their twins are made of. Nothing here knows a provider. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { SetupMissing, type DeclineReason, type Outcome } from "./provider.ts";
+import type { StateOf } from "../schema/settlement.ts";
+import { SetupMissing, type ConnectionField, type DeclineReason, type Outcome } from "./provider.ts";
 
 export type Declined = Extract<Outcome<never>, { outcome: "declined" }>;
 
@@ -34,3 +35,21 @@ export function jsonOf(text: string | Uint8Array): unknown {
 export const sameSecret = (given: string, secret: string): boolean => secret !== "" && timingSafeEqual(digest(given), digest(secret));
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** From which risk on a person is looked at, or turned away: the operator's to say, for every provider that only scores. */
+export const riskSettings: readonly ConnectionField[] = [
+  { name: "review_from", label: "Review from", secret: false, required: false, hint: "0.6: a risk from here on waits for a person." },
+  { name: "reject_from", label: "Reject from", secret: false, required: false, hint: "0.9. Without both, every score waits for a person." },
+];
+
+/**
+ * What a risk means to this operator.
+ *
+ * risk     0 is none, 1 the highest; undefined when nothing was scored
+ * returns  review where there is no risk, or the settings do not say what it means
+ */
+export function verdictOn(risk: number | undefined, settings: Readonly<Record<string, string>>): StateOf<"verification"> {
+  const [reviewFrom, rejectFrom] = riskSettings.map(({ name }) => Number(settings[name] || "NaN"));
+  if (risk === undefined || !(reviewFrom! <= rejectFrom!)) return "review";
+  return risk >= rejectFrom! ? "rejected" : risk >= reviewFrom! ? "review" : "approved";
+}

@@ -85,4 +85,8 @@ export const rails: readonly Rail[] = [
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
   { id: "sift", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "INTL", provider: "sift", priority: 2 },
   { id: "konduto", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "BR", provider: "konduto", priority: 3 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "identity", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "document", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "sanctions", country: "LATAM", provider: "truora", priority: 4 },
 ];

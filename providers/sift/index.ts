@@ -10,7 +10,7 @@ import type { KycRequest, KycResult } from "../../schema/meta-tools/kyc.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient, type RequestSpec } from "../http.ts";
 import { completing } from "../native.ts";
-import { basic, declined, jsonOf, required, sameSecret, type Declined } from "../parts.ts";
+import { basic, declined, jsonOf, required, riskSettings, sameSecret, verdictOn, type Declined } from "../parts.ts";
 import {
   Rejected,
   type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage, type LookupSubject, type NotificationScheme,
@@ -30,8 +30,7 @@ export const sift: ProviderDefinition = {
   settings: [
     { name: "account_id", label: "Account id", secret: false, required: false, hint: "For Sift's own decision tools." },
     { name: "abuse_type", label: "Abuse type", secret: false, required: false, hint: "payment_abuse unless told; account_abuse, promotion_abuse …" },
-    { name: "review_from", label: "Review from", secret: false, required: false, hint: "0.6: a score from here on waits for a person." },
-    { name: "reject_from", label: "Reject from", secret: false, required: false, hint: "0.9. Without both, every score waits for a decision at Sift." },
+    ...riskSettings,
   ],
   repeats: "replays",
   connect(connection, fetch) {
@@ -131,16 +130,10 @@ function judged({ scores, latest_decisions: decisions }: Scored, settings: Setti
   const decision = decisions?.[abuseType];
   const decided = categories.get(decision?.category ?? "");
   if (decision && decided) return { state: decided, action: decision.id, score };
-  return { state: stateOf(score, settings), action: score === undefined ? "not scored" : "scored", score };
+  return { state: verdictOn(score, settings), action: score === undefined ? "not scored" : "scored", score };
 }
 
 const categories = new Map<string, StateOf<"verification">>([["accept", "approved"], ["watch", "review"], ["block", "rejected"]]);
-
-function stateOf(score: number | undefined, settings: Settings): StateOf<"verification"> {
-  const [reviewFrom, rejectFrom] = [settings["review_from"], settings["reject_from"]].map((text) => Number(text || "NaN"));
-  if (score === undefined || !(reviewFrom! <= rejectFrom!)) return "review";
-  return score >= rejectFrom! ? "rejected" : score >= reviewFrom! ? "review" : "approved";
-}
 
 function declineOf({ status, body }: Rejected): Declined {
   const { status: code, error_message: why = `HTTP ${status}` } = ApiStatus.safeParse(body).data ?? {};
