@@ -11,6 +11,8 @@ import { chilexpress } from "./chilexpress/index.ts";
 import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { clip } from "./clip/index.ts";
 import { clipTwin } from "./clip/twin.ts";
+import { coinbaseCommerce } from "./coinbase-commerce/index.ts";
+import { coinbaseCommerceTwin } from "./coinbase-commerce/twin.ts";
 import { conekta } from "./conekta/index.ts";
 import { conektaTwin } from "./conekta/twin.ts";
 import { coordinadora } from "./coordinadora/index.ts";
@@ -63,15 +65,16 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto, melhorEnvio,
-  mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio, wompi, zApi, zenvia,
-  zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto,
+  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio, wompi,
+  zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin,
-  siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
+  correiosTwin, facturapiTwin, focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin,
+  personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin,
+  zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

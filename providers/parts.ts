@@ -1,5 +1,6 @@
 /** Small parts that several adapters and their twins are made of. Nothing here knows a provider. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { toDecimal, type Money } from "../schema/money.ts";
 import type { StateOf } from "../schema/settlement.ts";
 import { SetupMissing, type ConnectionField, type DeclineReason, type Outcome } from "./provider.ts";
 
@@ -17,6 +18,18 @@ export function required(values: Readonly<Record<string, string>>, name: string)
   const value = values[name];
   if (!value) throw new SetupMissing(name);
   return value;
+}
+
+/** A decimal as people write it: `29.9` for 29.900000 USDC. */
+export const shortDecimal = (money: Money): string => toDecimal(money).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
+const EVM_ADDRESS = /^0x[0-9a-f]{40}$/i;
+const SOLANA_ADDRESS = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
+
+/** Whether an address can be one of that network. That it can does not make it its owner's: EVM networks share their form. */
+export function addressFits(address: string, network: string): boolean {
+  if (network === "solana") return SOLANA_ADDRESS.test(address);
+  return network === "bitcoin" ? !EVM_ADDRESS.test(address) : EVM_ADDRESS.test(address);
 }
 
 /** The header of HTTP Basic (RFC 7617). */

@@ -26,6 +26,8 @@ export interface Rail {
 /** Said by several of its customers' public repositories, read 2026-11-20; the company's own word was not found. See its README. */
 const NUVEM_FISCAL_CLOSED = "the company is reported to have closed on 2026-07-31";
 
+const COMMERCE_CLOSED = "Coinbase closed Commerce on 2026-03-31; its successor takes merchants of the US and Singapore only";
+
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
@@ -81,6 +83,8 @@ export const rails: readonly Rail[] = [
   { id: "twilio-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "INTL", provider: "twilio", priority: 1 },
   { id: "zenvia-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "BR", provider: "zenvia", priority: 3 },
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
+  { id: "coinbase-commerce-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "receive", currencies: ["USDC"], country: "INTL", provider: "coinbase-commerce", priority: 1, refusedLive: COMMERCE_CLOSED },
+  { id: "coinbase-commerce-stablecoin-checkout", tool: "codespar_crypto_pay", verb: "crypto", method: "stablecoin-checkout", currencies: ["USDC"], country: "INTL", provider: "coinbase-commerce", priority: 1, refusedLive: COMMERCE_CLOSED },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "identity", country: "INTL", provider: "persona", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
   { id: "sift", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "INTL", provider: "sift", priority: 2 },
