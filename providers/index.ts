@@ -55,6 +55,8 @@ import { truoraTwin } from "./truora/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
+import { unblockpay } from "./unblockpay/index.ts";
+import { unblockpayTwin } from "./unblockpay/twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
@@ -66,15 +68,15 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto,
-  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio, wompi,
-  zApi, zenvia, zoop,
+  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio,
+  unblockpay, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
   correiosTwin, facturapiTwin, focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin,
-  personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin,
-  zoopTwin,
+  personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, unblockpayTwin, wompiTwin, zApiTwin,
+  zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
