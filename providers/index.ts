@@ -23,6 +23,8 @@ import { facturapi } from "./facturapi/index.ts";
 import { facturapiTwin } from "./facturapi/twin.ts";
 import { focusNfe } from "./focus-nfe/index.ts";
 import { focusNfeTwin } from "./focus-nfe/twin.ts";
+import { foxbit } from "./foxbit/index.ts";
+import { foxbitTwin } from "./foxbit/twin.ts";
 import { iugu } from "./iugu/index.ts";
 import { iuguTwin } from "./iugu/twin.ts";
 import { konduto } from "./konduto/index.ts";
@@ -67,16 +69,16 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, iugu, konduto,
-  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio,
+  afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, foxbit, iugu,
+  konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio,
   unblockpay, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
-  correiosTwin, facturapiTwin, focusNfeTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin,
-  personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, unblockpayTwin, wompiTwin, zApiTwin,
-  zenviaTwin, zoopTwin,
+  correiosTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin,
+  nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin,
+  unblockpayTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
