@@ -59,6 +59,8 @@ import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
 import { unblockpay } from "./unblockpay/index.ts";
 import { unblockpayTwin } from "./unblockpay/twin.ts";
+import { whatsappCloud } from "./whatsapp-cloud/index.ts";
+import { whatsappCloudTwin } from "./whatsapp-cloud/twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
@@ -71,14 +73,14 @@ import { zoopTwin } from "./zoop/twin.ts";
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, foxbit, iugu,
   konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, sift, siigo, skydropx, stripe, stripeAcp, truora, twilio,
-  unblockpay, wompi, zApi, zenvia, zoop,
+  unblockpay, whatsappCloud, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
   correiosTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin,
   nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin,
-  unblockpayTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  unblockpayTwin, whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -80,6 +80,7 @@ export const rails: readonly Rail[] = [
   { id: "z-api-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "BR", provider: "z-api", priority: 1 },
   { id: "twilio-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "twilio", priority: 2 },
   { id: "zenvia-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "BR", provider: "zenvia", priority: 3 },
+  { id: "whatsapp-cloud-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "whatsapp-cloud", priority: 3 },
   { id: "twilio-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "INTL", provider: "twilio", priority: 1 },
   { id: "zenvia-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "BR", provider: "zenvia", priority: 3 },
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
