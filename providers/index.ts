@@ -11,6 +11,8 @@ import { chilexpress } from "./chilexpress/index.ts";
 import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { clip } from "./clip/index.ts";
 import { clipTwin } from "./clip/twin.ts";
+import { coinbaseCommerce } from "./coinbase-commerce/index.ts";
+import { coinbaseCommerceTwin } from "./coinbase-commerce/twin.ts";
 import { conekta } from "./conekta/index.ts";
 import { conektaTwin } from "./conekta/twin.ts";
 import { coordinadora } from "./coordinadora/index.ts";
@@ -21,8 +23,12 @@ import { facturapi } from "./facturapi/index.ts";
 import { facturapiTwin } from "./facturapi/twin.ts";
 import { focusNfe } from "./focus-nfe/index.ts";
 import { focusNfeTwin } from "./focus-nfe/twin.ts";
+import { foxbit } from "./foxbit/index.ts";
+import { foxbitTwin } from "./foxbit/twin.ts";
 import { iugu } from "./iugu/index.ts";
 import { iuguTwin } from "./iugu/twin.ts";
+import { konduto } from "./konduto/index.ts";
+import { kondutoTwin } from "./konduto/twin.ts";
 import { melhorEnvio } from "./melhor-envio/index.ts";
 import { melhorEnvioTwin } from "./melhor-envio/twin.ts";
 import { mercadoPago } from "./mercado-pago/index.ts";
@@ -40,17 +46,25 @@ import { picpayTwin } from "./picpay/twin.ts";
 import { pomelo } from "./pomelo/index.ts";
 import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { sift } from "./sift/index.ts";
+import { siftTwin } from "./sift/twin.ts";
 import { siigo } from "./siigo/index.ts";
 import { siigoTwin } from "./siigo/twin.ts";
 import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
 import { stripe, stripeAcp } from "./stripe/index.ts";
 import { stripeTwin } from "./stripe/twin.ts";
+import { truora } from "./truora/index.ts";
+import { truoraTwin } from "./truora/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
+import { unblockpay } from "./unblockpay/index.ts";
+import { unblockpayTwin } from "./unblockpay/twin.ts";
 import { vtex } from "./vtex/index.ts";
 import { vtexTwin } from "./vtex/twin.ts";
+import { whatsappCloud } from "./whatsapp-cloud/index.ts";
+import { whatsappCloudTwin } from "./whatsapp-cloud/twin.ts";
 import { wompi } from "./wompi/index.ts";
 import { wompiTwin } from "./wompi/twin.ts";
 import { zApi } from "./z-api/index.ts";
@@ -61,14 +75,16 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
-  nuvemFiscal, omie, persona, picpay, pomelo, siigo, skydropx, stripe, stripeAcp, twilio, vtex, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, foxbit, iugu,
+  konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, pomelo, sift, siigo, skydropx, stripe, stripeAcp, truora,
+  twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, pomeloTwin, siigoTwin,
-  skydropxTwin, stripeTwin, twilioTwin, vtexTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin, correiosTwin,
+  facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin,
+  personaTwin, picpayTwin, pomeloTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin,
+  whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -193,6 +193,12 @@ export interface NotificationScheme {
     { ok: true } | { ok: false; reason: string };
   /** What the message claims. Empty when it is of no concern (a test ping, an event we do not read). */
   read(message: InboundMessage): ProviderEvent[];
+  /**
+   * Answers the question (a GET) that a provider asks before it posts to an address; absent where none does.
+   *
+   * returns  undefined for who is not the provider
+   */
+  handshake?(message: InboundMessage, context: { settings: Readonly<Record<string, string>> }): Response | undefined;
   /** The body and status the provider expects as an acknowledgement; 200 `{"received":true}` when absent. */
   acknowledge?(): Response;
 }

@@ -26,6 +26,8 @@ export interface Rail {
 /** Said by several of its customers' public repositories, read 2026-11-20; the company's own word was not found. See its README. */
 const NUVEM_FISCAL_CLOSED = "the company is reported to have closed on 2026-07-31";
 
+const COMMERCE_CLOSED = "Coinbase closed Commerce on 2026-03-31; its successor takes merchants of the US and Singapore only";
+
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
@@ -81,9 +83,16 @@ export const rails: readonly Rail[] = [
   { id: "z-api-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "BR", provider: "z-api", priority: 1 },
   { id: "twilio-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "twilio", priority: 2 },
   { id: "zenvia-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "BR", provider: "zenvia", priority: 3 },
+  { id: "whatsapp-cloud-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "whatsapp-cloud", priority: 3 },
   { id: "twilio-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "INTL", provider: "twilio", priority: 1 },
   { id: "zenvia-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "BR", provider: "zenvia", priority: 3 },
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
+  { id: "foxbit-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDT"], country: "BR", provider: "foxbit", priority: 3, refusedLive: "nothing in Foxbit's answer is known to name a withdrawal, so one could not be followed" },
+  { id: "coinbase-commerce-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "receive", currencies: ["USDC"], country: "INTL", provider: "coinbase-commerce", priority: 1, refusedLive: COMMERCE_CLOSED },
+  { id: "coinbase-commerce-stablecoin-checkout", tool: "codespar_crypto_pay", verb: "crypto", method: "stablecoin-checkout", currencies: ["USDC"], country: "INTL", provider: "coinbase-commerce", priority: 1, refusedLive: COMMERCE_CLOSED },
+  { id: "unblockpay-stablecoin-payout", tool: "codespar_crypto_pay", verb: "crypto", method: "stablecoin-payout", currencies: ["USDC"], country: "INTL", provider: "unblockpay", priority: 1 },
+  { id: "unblockpay-onramp", tool: "codespar_crypto_pay", verb: "crypto", method: "onramp", currencies: ["USDC"], country: "INTL", provider: "unblockpay", priority: 1 },
+  { id: "unblockpay-offramp", tool: "codespar_crypto_pay", verb: "crypto", method: "offramp", currencies: ["USDC"], country: "INTL", provider: "unblockpay", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "identity", country: "INTL", provider: "persona", priority: 1 },
   { id: "persona", tool: "codespar_kyc", verb: "verify", method: "document", country: "INTL", provider: "persona", priority: 1 },
   { id: "vtex", tool: "codespar_shop", verb: "searchProducts", method: "search", currencies: ["BRL"], country: "BR", provider: "vtex", priority: 1 },
@@ -92,4 +101,10 @@ export const rails: readonly Rail[] = [
   { id: "card-physical", tool: "codespar_issue", verb: "issueCard", method: "card-physical", country: "LATAM", provider: "pomelo", priority: 1 },
   { id: "card-control", tool: "codespar_issue", verb: "controlCard", method: "card-control", country: "LATAM", provider: "pomelo", priority: 1 },
   { id: "card-get", tool: "codespar_issue", verb: "readCard", method: "card-get", country: "LATAM", provider: "pomelo", priority: 1 },
+  { id: "sift", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "INTL", provider: "sift", priority: 2 },
+  { id: "konduto", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "BR", provider: "konduto", priority: 3 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "identity", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "document", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "risk-score", country: "LATAM", provider: "truora", priority: 4 },
+  { id: "truora", tool: "codespar_kyc", verb: "verify", method: "sanctions", country: "LATAM", provider: "truora", priority: 4 },
 ];

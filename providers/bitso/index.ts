@@ -13,6 +13,7 @@ import { isObject } from "../../schema/meta-tools/meta-tool.ts";
 import { currencies, fromDecimal, isCurrency, toDecimal, type Currency } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { addressFits } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage, type LookupSubject,
@@ -129,12 +130,10 @@ function toOrder({ direction, currency, amount, recipient, network }: CryptoRequ
     const expected = `Expected more than zero ${currency}, with no more than ${currencies[currency]} decimals.`;
     return declined("invalid_request", expected, "amount");
   }
-  return {
-    currency,
-    amount: toDecimal({ amountMinor, currency }).replace(/\.?0+$/, ""),
-    address: recipient.wallet_address,
-    network: network ?? nativeNetwork[currency],
-  };
+  const [address, over] = [recipient.wallet_address, network ?? nativeNetwork[currency]];
+  if (over && !addressFits(address, over))
+    return declined("invalid_request", `${address} is no address of the network ${over}.`, "recipient.wallet_address");
+  return { currency, amount: toDecimal({ amountMinor, currency }).replace(/\.?0+$/, ""), address, network: over };
 }
 
 interface Route {
@@ -143,17 +142,18 @@ interface Route {
   taxonomy: { currency: string; asset: string; method: string; network: string; protocol: string; chain?: string };
 }
 
-/** The one way this withdrawal can leave; a decline when there is none, or several and the caller named no network. */
-async function routeFor(http: HttpClient, { currency, network }: Order, call: CallContext): Promise<Route | Declined> {
+/** The one way this withdrawal can leave; a decline when there is none, or the caller named no network. */
+async function routeFor(http: HttpClient, { currency, network, address }: Order, call: CallContext): Promise<Route | Declined> {
   const asset = currency.toLowerCase();
   try {
     const { payload } = await http.ask({ method: "GET", path: `/v3/withdrawal_methods/${asset}` }, Methods, call);
-    const offered = payload.flatMap((method) => routesOf(method, asset));
-    const routes = offered.filter(({ named }) => !network || named === network);
+    const routes = payload.flatMap((method) => routesOf(method, asset)).filter(({ named }) => (!network || named === network) && addressFits(address, named));
     const names = [...new Set(routes.map(({ named }) => named))];
-    if (names.length > 1) return declined("invalid_request", `Expected a network: ${names.join(" or ")}.`, "network");
     const over = network ?? "a network known here";
-    return routes[0] ?? declined("not_permitted", `This Bitso account sends no ${currency} over ${over}.`, "network");
+    if (!routes[0]) return declined("not_permitted", `This Bitso account sends no ${currency} over ${over}.`, "network");
+    // Not even one that alone is offered: an address of this form may be good on others, and its owner may watch only one of them.
+    if (!network) return declined("invalid_request", `Name the network: ${names.join(" or ")}. ${currency} sent over one that its owner does not use is lost.`, "network");
+    return routes[0];
   } catch (error) {
     if (error instanceof Rejected) return declineOf(errorOf(error));
     throw error;

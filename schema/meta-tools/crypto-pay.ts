@@ -19,7 +19,11 @@ export const cryptoPay = metaTool({
     network: z.enum(["base", "polygon", "ethereum", "solana", "bitcoin"]).optional(),
     description: z.string().max(500).optional(),
   },
-  caller: { ...callerArguments, ...mandateArguments, rail: z.string().max(40).optional(), method: z.string().max(40).optional() },
+  caller: {
+    ...callerArguments, ...mandateArguments,
+    rail: z.string().max(40).optional().describe("stablecoin, stablecoin-checkout, stablecoin-payout, onramp or offramp; by direction when absent"),
+    method: z.string().max(40).optional(),
+  },
   aliases: [["counterparty.address", "recipient.wallet_address"], ["counterparty.country", "recipient.country"], ["mandate_id", "mandateId"]],
   reshape: ({ counterparty: _moved, ...args }) =>
     typeof args["amount"] === "number" ? { ...args, amount: String(args["amount"]) } : args,
@@ -37,3 +41,15 @@ export const cryptoPay = metaTool({
 });
 export type CryptoRequest = z.output<typeof cryptoPay.input>;
 export type CryptoResult = z.output<typeof cryptoPay.output>;
+
+/** Rails that only go one way; every other is chosen by the direction. */
+export const cryptoRails = { "stablecoin-checkout": "receive", "stablecoin-payout": "send", onramp: "receive", offramp: "send" } as const;
+
+/** Published words for the plain rail: a token that is sent or received. */
+const plainRails: readonly string[] = ["stablecoin", "native_crypto"];
+
+/** What a call asks of a provider: `send` and `receive`, or the rail it names. A rail we do not know stays as it is written. */
+export function cryptoRailOf({ rail, method, direction }: Pick<CryptoRequest, "rail" | "method" | "direction">): string {
+  const named = rail ?? method;
+  return named === undefined || plainRails.includes(named) ? direction : named;
+}

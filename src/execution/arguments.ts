@@ -133,6 +133,8 @@ function checkTaxId(args: JsonObject, path: string, environment: Environment): J
 const isBrazilian = (args: JsonObject, party: JsonObject): boolean => {
   const kind = party["document_type"];
   if (typeof kind === "string") return ["cpf", "cnpj"].includes(kind.toLowerCase());
+  const country = party["country"];
+  if (typeof country === "string") return country.toUpperCase() === "BR";
   const currency = args["currency"] ?? documentCurrency(args["type"]);
   return currency === undefined || String(currency).toUpperCase() === "BRL";
 };

@@ -3,7 +3,7 @@ import { Failure } from "../../schema/failures.ts";
 import { canonical, fingerprint } from "../../schema/jcs.ts";
 import type { ChargeRequest } from "../../schema/meta-tools/charge.ts";
 import { toCharge, type CheckoutRequest } from "../../schema/meta-tools/checkout.ts";
-import type { CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
+import { cryptoRailOf, cryptoRails, type CryptoRequest } from "../../schema/meta-tools/crypto-pay.ts";
 import type { MetaToolName } from "../../schema/meta-tools/index.ts";
 import { invoiceCurrencies, type InvoiceRequest } from "../../schema/meta-tools/invoice.ts";
 import type { IssueRequest } from "../../schema/meta-tools/issue.ts";
@@ -135,8 +135,12 @@ export const planners: { [Name in MetaToolName]?: Planner<never> } = {
       const expected = `a decimal above 0 with at most ${currencies[request.currency]} decimals, up to ${toDecimal({ amountMinor: AMOUNT_MINOR_MAX, currency: request.currency })}`;
       throw new Failure("invalid_args", { field: "amount", problem: `${request.amount} is no amount of ${request.currency}`, expected });
     }
+    const rail = cryptoRailOf(request);
+    const goes = Object.hasOwn(cryptoRails, rail) ? cryptoRails[rail as keyof typeof cryptoRails] : request.direction;
+    if (goes !== request.direction)
+      throw new Failure("invalid_args", { field: "direction", problem: `${rail} is a rail for ${goes}, not ${request.direction}`, expected: goes });
     return {
-      need: { tool: "codespar_crypto_pay", method: request.direction, currency: request.currency, provider: request.provider },
+      need: { tool: "codespar_crypto_pay", method: rail, currency: request.currency, provider: request.provider },
       money: { amountMinor, currency: request.currency },
       settles: "payment",
       acts: true,

@@ -4,7 +4,7 @@
  */
 import { asFailure, Failure, failureBody } from "../../schema/failures.ts";
 import { newId } from "../../schema/ids.ts";
-import type { InboundMessage, ProviderDefinition } from "../../providers/provider.ts";
+import type { InboundMessage, NotificationScheme, ProviderDefinition } from "../../providers/provider.ts";
 import { findConnection, webhookSecrets, type Connection } from "../connections/connections.ts";
 import { transaction } from "../db/connect.ts";
 import type { Platform } from "../platform.ts";
@@ -28,6 +28,7 @@ export async function receiveNotification(
     const message: InboundMessage = {
       method: request.method, url: new URL(request.url), headers: request.headers, body: new Uint8Array(await request.arrayBuffer()),
     };
+    if (message.method === "GET") return shakeHands(provider.notifications, connection, message);
     await verify(platform, provider, connection, message);
     await keep(platform, connection, message);
     return provider.notifications.acknowledge?.() ?? Response.json({ received: true });
@@ -36,6 +37,14 @@ export async function receiveNotification(
     if (failure.code === "internal") platform.log.error({ err: error, serverId }, "a notification could not be received");
     return Response.json(failureBody(failure, newId("request", platform.clock.now())), { status: failure.http });
   }
+}
+
+/** Some providers ask whether an address is ours before they post to it. Nothing is kept of that. */
+function shakeHands({ handshake }: NotificationScheme, connection: Connection, message: InboundMessage): Response {
+  if (!handshake) throw new Failure("method_not_allowed", { method: message.method, path: message.url.pathname, allowed: "POST" });
+  const answer = handshake(message, { settings: connection.settings });
+  if (!answer) throw new Failure("notification_rejected", { problem: "the question is not the provider's" });
+  return answer;
 }
 
 async function verify(platform: Platform, provider: ProviderDefinition, connection: Connection, message: InboundMessage): Promise<void> {

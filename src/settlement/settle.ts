@@ -34,13 +34,15 @@ export interface LockedCall {
   providerRef: string | null;
   amountMinor: bigint | null;
   currency: Currency | null;
+  /** Which way the money was asked to go, where the tool's arguments say so. */
+  direction: string | null;
   output: unknown;
 }
 
 export async function lockCall(tx: TransactionSql, projectId: string, id: string): Promise<LockedCall | undefined> {
   const [row] = await tx<LockedCall[]>`
     select org_id as "orgId", project_id as "projectId", id, session_id as "sessionId", tool_name as "toolName", provider, status, outcome,
-           settles, state, refund_of as "refundOf", provider_ref as "providerRef", amount_minor as "amountMinor", currency, output
+           settles, state, refund_of as "refundOf", provider_ref as "providerRef", amount_minor as "amountMinor", currency, input->>'direction' as direction, output
     from tool_calls where project_id = ${projectId} and id = ${id} for update`;
   return row;
 }
@@ -140,8 +142,11 @@ async function postMovements(tx: TransactionSql, call: LockedCall, states: Reado
   if (returned && (await post(tx, call, returned, now)) && use && use.state !== "released") await returnUse(tx, call, use, now);
 }
 
-/** Tools whose payments are asked from somebody; every other one sends money. */
+/** Tools whose payments are asked from somebody; every other one sends money, unless its arguments say which way it goes. */
 export const INBOUND: readonly string[] = [metaTools.codespar_charge.name, metaTools.codespar_checkout.name];
+
+const isInbound = ({ toolName, direction }: LockedCall): boolean =>
+  INBOUND.includes(toolName) || (toolName === metaTools.codespar_crypto_pay.name && direction === "receive");
 
 /** The money of a top-up is the consumer's as soon as it has come in, and not any more when its payer got it back. */
 async function postTopUp(tx: TransactionSql, call: LockedCall, now: Date): Promise<void> {
@@ -168,7 +173,7 @@ async function movementsOf(tx: TransactionSql, call: LockedCall, use: Awaited<Re
     return [walletSpent({ ...settled, consumerId }), back && walletReturned({ ...back, consumerId }, why)];
   }
   if (call.refundOf) return [chargeRefunded(settled, call.refundOf), back && refundReturned(back, call.refundOf)];
-  if (INBOUND.includes(call.toolName)) return [chargeSettled(settled), back && (await restReturned(tx, call, back, why))];
+  if (isInbound(call)) return [chargeSettled(settled), back && (await restReturned(tx, call, back, why))];
   return [payoutSettled(settled), back && payoutReturned(back, why)];
 }
 

@@ -120,19 +120,18 @@ describe("sending", () => {
     expect(JSON.parse(sent[1]!.body)).toMatchObject(words);
   });
 
-  test("a token on several networks is not sent until one is named", async () => {
-    expect(await dispatch(send({ network: undefined }))).toEqual({
+  test.each([
+    ["USDC", WALLET, "polygon"],
+    ["USDC", "7EcDhSYGxXyscszYEp35KHN8vvw3svAuLKTzXwCFLtV", "solana"],
+    ["USDT", WALLET, "ethereum"],
+  ])("%s to %s is not sent until the network is named, although only %s would fit", async (currency, wallet_address, network) => {
+    expect(await dispatch(send({ currency, network: undefined, recipient: { wallet_address } }))).toEqual({
       outcome: "declined",
       reason: "invalid_request",
-      message: "Expected a network: polygon or solana.",
+      message: `Name the network: ${network}. ${currency} sent over one that its owner does not use is lost.`,
       field: "network",
     });
     expect(sent.map(({ method }) => method)).toEqual(["GET"]);
-  });
-
-  test("a token on one network leaves by it", async () => {
-    const outcome = await dispatch(send({ currency: "USDT", network: undefined }));
-    expect(outcome).toMatchObject({ outcome: "accepted", result: { network: "ethereum" } });
   });
 
   test("a network that the account does not offer is declined", async () => {
@@ -318,9 +317,10 @@ describe("refusals", () => {
     expect(await dispatch(send({ amount }))).toMatchObject({ outcome: "declined", reason });
   });
 
-  test("an address of another network is refused by the twin and named", async () => {
+  test("an address that cannot be of the named network is declined before anything is sent", async () => {
     const outcome = await dispatch(send({ network: "solana" }));
     expect(outcome).toMatchObject({ reason: "invalid_request", field: "recipient.wallet_address" });
+    expect(sent).toEqual([]);
   });
 });
 

@@ -121,6 +121,31 @@ describe("what callers really write", () => {
     expect((await execute(tool, input)).result).toMatchObject({ success: true, data });
   });
 
+  test.each([
+    ["a request for a stablecoin, its amount a number", { amount: 29.9, currency: "USDC", direction: "receive", description: "Plan" }, {
+      hosted_url: expect.stringMatching(/^https:/), status: "pending",
+    }],
+    ["a stablecoin sent to a counterparty", {
+      amount: 29.9, currency: "USDC", direction: "send", rail: "stablecoin-payout",
+      counterparty: { address: "0x52908400098527886E0F7030069857D2E4169EE7", country: "BR" },
+    }, { id: expect.any(String), status: "pending", network: "polygon" }],
+  ])("%s is taken", async (_what, input, data) => {
+    const { status, result } = await execute("codespar_crypto_pay", input);
+    expect([status, result.error, result.success]).toEqual([200, null, true]);
+    expect(result.data).toMatchObject(data);
+  });
+
+  test.each([
+    ["risk-score", { hosted_url: null, score: expect.any(Number) }],
+    ["sanctions", { hosted_url: null }],
+    ["document", { hosted_url: expect.stringMatching(/^https:/) }],
+  ])("a %s check of a buyer in parts is taken", async (check_type, data) => {
+    const parts = { first_name: "Maria", last_name: "Silva", email: "maria@example.com", document: "111.444.777-35", country: "BR" };
+    const { result } = await execute("codespar_kyc", { check_type, buyer: parts });
+    expect([result.error, result.success]).toEqual([null, true]);
+    expect(result.data).toMatchObject({ verification_id: expect.any(String), status: "pending", check_type, ...data });
+  });
+
   test("`params` stands for `input`", async () => {
     const answer = await inSession(wire.client, async ({ row }) => wire.fetch(`${wire.baseUrl}/v1/sessions/${row.id}/execute`, {
       method: "POST", body: JSON.stringify({ tool: "codespar_discover", params: { use_case: "charge" } }),

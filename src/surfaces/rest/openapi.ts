@@ -387,6 +387,15 @@ const hostPaths: Record<string, Json> = {
     pathParameter("session_id", sessionId), reference("parameters", "Project"),
   ]),
   "/v1/webhooks/{server}/{connection}": {
+    get: {
+      ...plain("server.confirmAddress", "A provider's question before it posts here (WhatsApp Cloud); it gets its challenge back.", {
+        200: { description: "The challenge.", headers, content: { "text/plain": { schema: { type: "string" }, example: "1158201444" } } },
+        401: failed("notification_rejected"),
+        404: failed("connection_not_found"),
+        405: failed("method_not_allowed"),
+      }),
+      parameters: [pathParameter("server", "whatsapp-cloud"), pathParameter("connection", connectionId)],
+    },
     post: {
       ...plain("server.notify", "Where providers notify us; each signs in its own way.", {
         200: { description: "Taken.", headers },

@@ -62,7 +62,7 @@ describe("servers", () => {
     [{ category: "fiscal", country: "mx" }, ["facturapi"]],
     [{ country: "AR" }, ["afip", "andreani"]],
     [{ q: "ENVIO melhor" }, ["melhor-envio"]],
-    [{ status: "beta", category: "identity" }, ["persona"]],
+    [{ status: "beta", category: "identity" }, ["konduto", "persona", "sift", "truora"]],
     [{ auth_type: "cert" }, ["afip"]],
     [{ q: "nothing like it" }, []],
   ])("filters by %o", async (filter, ids) => {

@@ -199,4 +199,18 @@ test("an address that no connection has is not found", async () => {
   expect((await to(`asaas/${id}`)).status).toBe(401);
 });
 
+test("a provider that asks before it posts is answered at its own address, and every other GET is not allowed", async () => {
+  const connected = await sql<{ serverId: string; id: string; settings: Record<string, string> }[]>`
+    select server_id as "serverId", id, settings from connections where server_id in ('asaas', 'whatsapp-cloud')`;
+  const ask = async (serverId: string, token?: string) => {
+    const { id, settings } = connected.find((each) => each.serverId === serverId)!;
+    const query = new URLSearchParams({ "hub.mode": "subscribe", "hub.verify_token": token ?? settings["verify_token"] ?? "", "hub.challenge": "1158201444" });
+    return app.http.fetch(new Request(`http://localhost/v1/webhooks/${serverId}/${id}?${query}`));
+  };
+  const answered = await ask("whatsapp-cloud");
+  expect([answered.status, await answered.text()]).toEqual([200, "1158201444"]);
+  expect((await ask("whatsapp-cloud", "guessed")).status).toBe(401);
+  expect((await ask("asaas")).status).toBe(405);
+});
+
 test("at the end of it all the books balance", () => expectBalanced(app));
