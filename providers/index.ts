@@ -33,6 +33,8 @@ import { nuvemFiscal } from "./nuvem-fiscal/index.ts";
 import { nuvemFiscalTwin } from "./nuvem-fiscal/twin.ts";
 import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
+import { pagseguro } from "./pagseguro/index.ts";
+import { pagseguroTwin } from "./pagseguro/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
@@ -57,14 +59,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago, nfeIo,
-  nuvemFiscal, omie, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago,
+  nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, personaTwin, picpayTwin, siigoTwin,
-  skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, personaTwin, picpayTwin,
+  siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

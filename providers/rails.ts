@@ -30,6 +30,8 @@ export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
   { id: "iugu-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 4 },
+  { id: "pagseguro-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "pagseguro", priority: 6 },
+  { id: "pagseguro-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["BRL"], country: "BR", provider: "pagseguro", priority: 2 },
   { id: "iugu-boleto", tool: "codespar_charge", verb: "charge", method: "boleto", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 2 },
   { id: "picpay-wallet", tool: "codespar_charge", verb: "charge", method: "wallet", currencies: ["BRL"], country: "BR", provider: "picpay", priority: 1 },
   { id: "stripe-acp-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["USD"], country: "US", provider: "stripe-acp", priority: 1 },
