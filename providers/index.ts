@@ -7,6 +7,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { bold } from "./bold/index.ts";
+import { boldTwin } from "./bold/twin.ts";
 import { chilexpress } from "./chilexpress/index.ts";
 import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { clip } from "./clip/index.ts";
@@ -59,14 +61,14 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio, mercadoPago,
-  nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, bold, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio,
+  mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, facturapiTwin,
-  focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, personaTwin, picpayTwin,
-  siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin,
+  facturapiTwin, focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, personaTwin,
+  picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -40,6 +40,8 @@ export const rails: readonly Rail[] = [
   { id: "conekta-spei", tool: "codespar_charge", verb: "charge", method: "spei", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 1 },
   { id: "clip-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["MXN"], country: "MX", provider: "clip", priority: 1 },
   { id: "conekta-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 3 },
+  { id: "bold-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["COP"], country: "CO", provider: "bold", priority: 1 },
+  { id: "bold-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "bold", priority: 1 },
   { id: "wompi-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "wompi", priority: 2 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
