@@ -48,6 +48,8 @@ import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
 import { stripe, stripeAcp } from "./stripe/index.ts";
 import { stripeTwin } from "./stripe/twin.ts";
+import { transbank } from "./transbank/index.ts";
+import { transbankTwin } from "./transbank/twin.ts";
 import { twilio } from "./twilio/index.ts";
 import { twilioTwin } from "./twilio/twin.ts";
 import type { TwinDefinition } from "./twin.ts";
@@ -62,13 +64,14 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, bold, chilexpress, clip, conekta, coordinadora, correios, facturapi, focusNfe, iugu, melhorEnvio,
-  mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, twilio, wompi, zApi, zenvia, zoop,
+  mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, transbank, twilio, wompi, zApi,
+  zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin,
   facturapiTwin, focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, personaTwin,
-  picpayTwin, siigoTwin, skydropxTwin, stripeTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  picpayTwin, siigoTwin, skydropxTwin, stripeTwin, transbankTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

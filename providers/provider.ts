@@ -176,7 +176,9 @@ export interface NotificationScheme {
   /** What the message claims. Empty when it is of no concern (a test ping, an event we do not read). */
   read(message: InboundMessage): ProviderEvent[];
   /** The body and status the provider expects as an acknowledgement; 200 `{"received":true}` when absent. */
-  acknowledge?(): Response;
+  acknowledge?(settings: Readonly<Record<string, string>>): Response;
+  /** Set where the message is the buyer's browser, sent back to us: it comes by GET, and is answered with a page. */
+  byBrowser?: true;
 }
 
 /** One claim of a notification. The server confirms money claims with `lookup` before it believes them. */

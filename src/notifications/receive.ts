@@ -25,18 +25,22 @@ export async function receiveNotification(
     const connection = await findConnection(platform, serverId, connectionId);
     const provider = platform.providers.find((each) => each.id === serverId);
     if (!connection || !provider?.notifications) throw new Failure("connection_not_found", { connectionId });
+    if (request.method !== "POST" && !provider.notifications.byBrowser) throw notAllowed(request);
     const message: InboundMessage = {
       method: request.method, url: new URL(request.url), headers: request.headers, body: new Uint8Array(await request.arrayBuffer()),
     };
     await verify(platform, provider, connection, message);
     await keep(platform, connection, message);
-    return provider.notifications.acknowledge?.() ?? Response.json({ received: true });
+    return provider.notifications.acknowledge?.(connection.settings) ?? Response.json({ received: true });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === "internal") platform.log.error({ err: error, serverId }, "a notification could not be received");
     return Response.json(failureBody(failure, newId("request", platform.clock.now())), { status: failure.http });
   }
 }
+
+const notAllowed = ({ method, url }: Request): Failure =>
+  new Failure("method_not_allowed", { method, path: new URL(url).pathname, allowed: "POST, OPTIONS" });
 
 async function verify(platform: Platform, provider: ProviderDefinition, connection: Connection, message: InboundMessage): Promise<void> {
   const secrets = await webhookSecrets(platform, connection);

@@ -235,7 +235,7 @@ function createRouter({ door, graphql, trpc, notifications, identities, connectP
     if (path.length !== 3) return rest(inbound, path);
     if (subject === "webhooks") {
       const connection = { serverId: decodeSegment(id), connectionId: decodeSegment(part) };
-      return only(request, ["POST"], () => notifications(request, connection));
+      return only(request, ["GET", "POST"], () => notifications(request, connection));
     }
     if (subject === "agents" && part === "did.json") return identity(request, decodeSegment(id));
     if (subject === "sessions" && part === "mcp") return mcp.handle(inbound, decodeSegment(id));

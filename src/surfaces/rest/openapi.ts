@@ -387,6 +387,16 @@ const hostPaths: Record<string, Json> = {
     pathParameter("session_id", sessionId), reference("parameters", "Project"),
   ]),
   "/v1/webhooks/{server}/{connection}": {
+    get: {
+      ...plain("server.returned", "Where the page of a provider that notifies nobody sends the buyer back to.", {
+        200: { description: "Taken; a page says that the shop may be gone back to.", headers },
+        303: { description: "Taken; to the shop's own page.", headers },
+        401: failed("notification_rejected"),
+        404: failed("connection_not_found"),
+        405: failed("method_not_allowed"),
+      }),
+      parameters: [pathParameter("server", "transbank"), pathParameter("connection", connectionId)],
+    },
     post: {
       ...plain("server.notify", "Where providers notify us; each signs in its own way.", {
         200: { description: "Taken.", headers },

@@ -154,7 +154,7 @@ describe("routes", () => {
     expect(await (await fetch(ask(url))).json()).toEqual({ received: true });
     expect((await http.fetch(ask("http://localhost"))).status).toBe(200);
     expect(seen).toEqual(Array(2).fill([{ serverId: "mercado-pago", connectionId: "ca_1/2" }, bytes, "t"]));
-    expect((await fetch(`${url}/v1/webhooks/asaas/ca_1`)).status).toBe(405);
+    expect((await fetch(`${url}/v1/webhooks/asaas/ca_1`, { method: "PUT" })).status).toBe(405);
   });
 
   test("a notification that is refused has the flat body", async () => {
