@@ -29,6 +29,7 @@ const NUVEM_FISCAL_CLOSED = "the company is reported to have closed on 2026-07-3
 export const rails: readonly Rail[] = [
   { id: "asaas-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
+  { id: "ebanx-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "ebanx", priority: 3 },
   { id: "iugu-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "iugu", priority: 4 },
   { id: "pagseguro-pix", tool: "codespar_charge", verb: "charge", method: "pix", currencies: ["BRL"], country: "BR", provider: "pagseguro", priority: 6 },
   { id: "pagseguro-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["BRL"], country: "BR", provider: "pagseguro", priority: 2 },
