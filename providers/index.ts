@@ -21,6 +21,8 @@ import { correios } from "./correios/index.ts";
 import { correiosTwin } from "./correios/twin.ts";
 import { ebanx } from "./ebanx/index.ts";
 import { ebanxTwin } from "./ebanx/twin.ts";
+import { epayco } from "./epayco/index.ts";
+import { epaycoTwin } from "./epayco/twin.ts";
 import { facturapi } from "./facturapi/index.ts";
 import { facturapiTwin } from "./facturapi/twin.ts";
 import { focusNfe } from "./focus-nfe/index.ts";
@@ -65,15 +67,15 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, bold, chilexpress, clip, conekta, coordinadora, correios, ebanx, facturapi, focusNfe, iugu, melhorEnvio,
-  mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, transbank, twilio, wompi, zApi,
-  zenvia, zoop,
+  afip, andreani, asaas, bitso, bold, chilexpress, clip, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe, iugu,
+  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, transbank, twilio,
+  wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, ebanxTwin,
-  facturapiTwin, focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, personaTwin,
-  picpayTwin, siigoTwin, skydropxTwin, stripeTwin, transbankTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  epaycoTwin, facturapiTwin, focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin,
+  personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, transbankTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

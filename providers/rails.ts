@@ -42,6 +42,7 @@ export const rails: readonly Rail[] = [
   { id: "clip-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["MXN"], country: "MX", provider: "clip", priority: 1 },
   { id: "conekta-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["MXN"], country: "MX", provider: "conekta", priority: 3 },
   { id: "bold-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["COP"], country: "CO", provider: "bold", priority: 1 },
+  { id: "epayco-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["COP"], country: "CO", provider: "epayco", priority: 2 },
   { id: "bold-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "bold", priority: 1 },
   { id: "wompi-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "wompi", priority: 2 },
   { id: "transbank-webpay", tool: "codespar_charge", verb: "charge", method: "webpay", currencies: ["CLP"], country: "CL", provider: "transbank", priority: 1 },
