@@ -41,6 +41,8 @@ import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
 import { pagseguro } from "./pagseguro/index.ts";
 import { pagseguroTwin } from "./pagseguro/twin.ts";
+import { payway } from "./payway/index.ts";
+import { paywayTwin } from "./payway/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
@@ -68,14 +70,15 @@ import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, bold, chilexpress, clip, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe, iugu,
-  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, persona, picpay, siigo, skydropx, stripe, stripeAcp, transbank, twilio,
-  wompi, zApi, zenvia, zoop,
+  melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, siigo, skydropx, stripe, stripeAcp, transbank,
+  twilio, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, conektaTwin, coordinadoraTwin, correiosTwin, ebanxTwin,
   epaycoTwin, facturapiTwin, focusNfeTwin, iuguTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin,
-  personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, transbankTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  paywayTwin, personaTwin, picpayTwin, siigoTwin, skydropxTwin, stripeTwin, transbankTwin, twilioTwin, wompiTwin, zApiTwin, zenviaTwin,
+  zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

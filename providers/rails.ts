@@ -45,6 +45,7 @@ export const rails: readonly Rail[] = [
   { id: "epayco-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["COP"], country: "CO", provider: "epayco", priority: 2 },
   { id: "bold-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "bold", priority: 1 },
   { id: "wompi-pse", tool: "codespar_charge", verb: "charge", method: "pse", currencies: ["COP"], country: "CO", provider: "wompi", priority: 2 },
+  { id: "payway-card", tool: "codespar_charge", verb: "charge", method: "card", currencies: ["ARS"], country: "AR", provider: "payway", priority: 1 },
   { id: "transbank-webpay", tool: "codespar_charge", verb: "charge", method: "webpay", currencies: ["CLP"], country: "CL", provider: "transbank", priority: 1 },
   { id: "asaas-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "asaas", priority: 1, settlesInSeconds: 10 },
   { id: "mercado-pago-pix", tool: "codespar_pay", verb: "payout", method: "pix", currencies: ["BRL"], country: "BR", provider: "mercado-pago", priority: 2 },
