@@ -7,6 +7,8 @@ import { asaas } from "./asaas/index.ts";
 import { asaasTwin } from "./asaas/twin.ts";
 import { bitso } from "./bitso/index.ts";
 import { bitsoTwin } from "./bitso/twin.ts";
+import { bold } from "./bold/index.ts";
+import { boldTwin } from "./bold/twin.ts";
 import { chilexpress } from "./chilexpress/index.ts";
 import { chilexpressTwin } from "./chilexpress/twin.ts";
 import { clip } from "./clip/index.ts";
@@ -19,6 +21,10 @@ import { coordinadora } from "./coordinadora/index.ts";
 import { coordinadoraTwin } from "./coordinadora/twin.ts";
 import { correios } from "./correios/index.ts";
 import { correiosTwin } from "./correios/twin.ts";
+import { ebanx } from "./ebanx/index.ts";
+import { ebanxTwin } from "./ebanx/twin.ts";
+import { epayco } from "./epayco/index.ts";
+import { epaycoTwin } from "./epayco/twin.ts";
 import { facturapi } from "./facturapi/index.ts";
 import { facturapiTwin } from "./facturapi/twin.ts";
 import { focusNfe } from "./focus-nfe/index.ts";
@@ -39,6 +45,10 @@ import { nuvemFiscal } from "./nuvem-fiscal/index.ts";
 import { nuvemFiscalTwin } from "./nuvem-fiscal/twin.ts";
 import { omie } from "./omie/index.ts";
 import { omieTwin } from "./omie/twin.ts";
+import { pagseguro } from "./pagseguro/index.ts";
+import { pagseguroTwin } from "./pagseguro/twin.ts";
+import { payway } from "./payway/index.ts";
+import { paywayTwin } from "./payway/twin.ts";
 import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
@@ -54,6 +64,8 @@ import { skydropx } from "./skydropx/index.ts";
 import { skydropxTwin } from "./skydropx/twin.ts";
 import { stripe, stripeAcp } from "./stripe/index.ts";
 import { stripeTwin } from "./stripe/twin.ts";
+import { transbank } from "./transbank/index.ts";
+import { transbankTwin } from "./transbank/twin.ts";
 import { truora } from "./truora/index.ts";
 import { truoraTwin } from "./truora/twin.ts";
 import { twilio } from "./twilio/index.ts";
@@ -75,16 +87,16 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, facturapi, focusNfe, foxbit, iugu,
-  konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, persona, picpay, pomelo, sift, siigo, skydropx, stripe, stripeAcp, truora,
-  twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe,
+  foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, pomelo, sift, siigo, skydropx,
+  stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia, zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
-  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin, correiosTwin,
-  facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin, nfeIoTwin, nuvemFiscalTwin, omieTwin,
-  personaTwin, picpayTwin, pomeloTwin, siftTwin, siigoTwin, skydropxTwin, stripeTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin,
-  whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
+  correiosTwin, ebanxTwin, epaycoTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin,
+  nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, paywayTwin, personaTwin, picpayTwin, pomeloTwin, siftTwin, siigoTwin, skydropxTwin,
+  stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -200,7 +200,9 @@ export interface NotificationScheme {
    */
   handshake?(message: InboundMessage, context: { settings: Readonly<Record<string, string>> }): Response | undefined;
   /** The body and status the provider expects as an acknowledgement; 200 `{"received":true}` when absent. */
-  acknowledge?(): Response;
+  acknowledge?(settings: Readonly<Record<string, string>>): Response;
+  /** Set where the message is the buyer's browser, sent back to us: it comes by GET, and is answered with a page. */
+  byBrowser?: true;
 }
 
 /** One claim of a notification. The server confirms money claims with `lookup` before it believes them. */

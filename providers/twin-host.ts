@@ -248,7 +248,8 @@ class HostedTwin {
 
   async #attempt(step: DeliverStep): Promise<void> {
     const status = await this.#post(step);
-    if (status !== undefined && status >= 200 && status < 300) return this.#note(step, "taken", status);
+    // A browser is taken in by a redirect, too.
+    if (status !== undefined && status >= 200 && status < (step.method === "GET" ? 400 : 300)) return this.#note(step, "taken", status);
     if (step.attempt >= DELIVERY_ATTEMPTS_MAX) return this.#note(step, "given_up", status);
     this.#note(step, "not_taken", status);
     const waitMs = DELIVERY_BACKOFF_MS * 2 ** (step.attempt - 1);
@@ -257,7 +258,7 @@ class HostedTwin {
 
   async #post({ url, method, headers, body }: DeliverStep): Promise<number | undefined> {
     try {
-      const webhook = (signal: AbortSignal) => new Request(url, { method, headers: JSON.parse(headers), body, signal });
+      const webhook = (signal: AbortSignal) => new Request(url, { method, headers: JSON.parse(headers), signal, redirect: "manual", ...(method !== "GET" && { body }) });
       // Whatever the receiver starts is no consequence of the request being served, although it began inside it.
       const send = (signal: AbortSignal) => this.#hurried.exit(() => this.#send(webhook(signal)));
       const answer = await within(DELIVERY_TIMEOUT_MS, send);

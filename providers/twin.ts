@@ -39,7 +39,8 @@ export interface TwinContext {
 /** A webhook as the provider would send it, signed. */
 export interface TwinWebhook {
   url: string;
-  method?: "POST" | "PUT";
+  /** By GET a buyer's browser comes back from the provider's page; it brings no body. */
+  method?: "GET" | "POST" | "PUT";
   /** The exact text that is sent and signed. */
   body: string;
   headers: Record<string, string>;

@@ -25,13 +25,15 @@ export async function receiveNotification(
     const connection = await findConnection(platform, serverId, connectionId);
     const provider = platform.providers.find((each) => each.id === serverId);
     if (!connection || !provider?.notifications) throw new Failure("connection_not_found", { connectionId });
+    const { handshake, byBrowser } = provider.notifications;
+    if (request.method !== "POST" && !handshake && !byBrowser) throw notAllowed(request);
     const message: InboundMessage = {
       method: request.method, url: new URL(request.url), headers: request.headers, body: new Uint8Array(await request.arrayBuffer()),
     };
-    if (message.method === "GET") return shakeHands(provider.notifications, connection, message);
+    if (message.method === "GET" && handshake) return shakeHands(provider.notifications, connection, message);
     await verify(platform, provider, connection, message);
     await keep(platform, connection, message);
-    return provider.notifications.acknowledge?.() ?? Response.json({ received: true });
+    return provider.notifications.acknowledge?.(connection.settings) ?? Response.json({ received: true });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === "internal") platform.log.error({ err: error, serverId }, "a notification could not be received");
@@ -41,11 +43,13 @@ export async function receiveNotification(
 
 /** Some providers ask whether an address is ours before they post to it. Nothing is kept of that. */
 function shakeHands({ handshake }: NotificationScheme, connection: Connection, message: InboundMessage): Response {
-  if (!handshake) throw new Failure("method_not_allowed", { method: message.method, path: message.url.pathname, allowed: "POST" });
-  const answer = handshake(message, { settings: connection.settings });
+  const answer = handshake!(message, { settings: connection.settings });
   if (!answer) throw new Failure("notification_rejected", { problem: "the question is not the provider's" });
   return answer;
 }
+
+const notAllowed = ({ method, url }: Request): Failure =>
+  new Failure("method_not_allowed", { method, path: new URL(url).pathname, allowed: "POST, OPTIONS" });
 
 async function verify(platform: Platform, provider: ProviderDefinition, connection: Connection, message: InboundMessage): Promise<void> {
   const secrets = await webhookSecrets(platform, connection);

@@ -388,8 +388,12 @@ const hostPaths: Record<string, Json> = {
   ]),
   "/v1/webhooks/{server}/{connection}": {
     get: {
-      ...plain("server.confirmAddress", "A provider's question before it posts here (WhatsApp Cloud); it gets its challenge back.", {
-        200: { description: "The challenge.", headers, content: { "text/plain": { schema: { type: "string" }, example: "1158201444" } } },
+      ...plain("server.visited", "A provider's question before it posts here (WhatsApp Cloud), or the buyer whom a provider's page sends back (Webpay).", {
+        200: {
+          description: "The provider's challenge, or a page that says that the shop may be gone back to.", headers,
+          content: { "text/plain": { schema: { type: "string" }, example: "1158201444" }, "text/html": { schema: { type: "string" } } },
+        },
+        303: { description: "To the shop's own page.", headers },
         401: failed("notification_rejected"),
         404: failed("connection_not_found"),
         405: failed("method_not_allowed"),
