@@ -13,9 +13,10 @@ import type { Candidate } from "../rails/router.ts";
 import { scheduleLookup } from "../settlement/lookup-queue.ts";
 import { lockCall } from "../settlement/settle.ts";
 import { dispatch, type Target } from "./dispatch.ts";
-import { performNative, performVerb } from "./perform.ts";
+import { performNative, performVerb, REFUND_RAIL } from "./perform.ts";
 import { proxyPerformer } from "./proxy.ts";
 import { recordEnded } from "./record.ts";
+import { performRefund } from "./refund.ts";
 import { readName, resolveTool } from "./resolve.ts";
 
 /** How many a process takes at a time. */
@@ -74,6 +75,7 @@ function targetOf(platform: Platform, { toolName, input, routing, connectionId }
   const chosen = routing?.find((candidate) => candidate.verdict === "chosen");
   if (!chosen || !connectionId) return undefined;
   const to = { provider: chosen.provider, rail: chosen.rail, connectionId };
+  if (chosen.rail === REFUND_RAIL) return { ...to, perform: performRefund };
   const proxied = proxyPerformer(platform, toolName, input);
   if (proxied) return { ...to, perform: proxied };
   const resolved = resolveTool(platform, readName(platform, toolName));

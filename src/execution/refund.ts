@@ -9,7 +9,7 @@ import { Failure } from "../../schema/failures.ts";
 import { metaTools } from "../../schema/meta-tools/index.ts";
 import type { JsonObject } from "../../schema/meta-tools/meta-tool.ts";
 import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
-import { display, isCurrency, type Money } from "../../schema/money.ts";
+import { display, isCurrency, type Currency, type Money } from "../../schema/money.ts";
 import { openProvider, projectConnection, type Connection } from "../connections/connections.ts";
 import type { TransactionSql } from "../db/connect.ts";
 import type { Platform } from "../platform.ts";
@@ -51,22 +51,32 @@ export async function prepareRefund(
   const left = amountMinor - (await refundedOf(platform.db.sql, { projectId, id: charge.id }));
   // Nothing left is told at the claim: a repeat of the refund that took the rest must find that refund, and no refusal.
   const money: Money = { amountMinor: request.amount ?? (left > 0n ? left : amountMinor), currency };
-  const asked: RefundRequest = {
-    charge: { ref: providerRef, method: methodOf(charge), amount: amountMinor }, amount: money.amountMinor, currency,
-    ...(request.description !== undefined && { description: request.description }),
-  };
   return {
     plan: {
       money, settles: "payment", acts: true,
       identity: { refund_of: charge.id, amount: request.amount === undefined ? "rest" : String(request.amount) },
     },
-    targets: [{ provider, rail: REFUND_RAIL, connectionId: connection.id, perform: performRefund(asked) }],
+    targets: [{ provider, rail: REFUND_RAIL, connectionId: connection.id, perform: performRefund }],
     routing: [{ provider, rail: REFUND_RAIL, rank: 0, verdict: "chosen", reason: "the charge's own" }],
     failoverTrail: [],
     refundOf: charge.id,
     within: (tx, { id }) => requireLeft(tx, { projectId, chargeId: charge.id, refundId: id, money }),
   };
 }
+
+/** From the rows alone, so that whoever takes the call over asks for the same. */
+export const performRefund: Perform = async (platform, connection, call) => {
+  const { refundOf, amountMinor, currency, input } = await findToolCall(platform, connection.projectId, call.toolCallId);
+  const charge = await findToolCall(platform, connection.projectId, refundOf!);
+  const { description } = input as Partial<PayoutRequest>;
+  const request: RefundRequest = {
+    charge: { ref: charge.providerRef!, method: methodOf(charge), amount: charge.amountMinor! }, amount: amountMinor!, currency: currency as Currency,
+    ...(description !== undefined && { description }),
+  };
+  const provider = await openProvider(platform, connection);
+  const answer = await provider.refund!(request, call);
+  return answer.outcome === "accepted" ? { ...answer, result: z.encode(metaTools.codespar_pay.output, answer.result) as object } : answer;
+};
 
 async function requireLeft(tx: TransactionSql, { projectId, chargeId, refundId, money }: { projectId: string; chargeId: string; refundId: string; money: Money }): Promise<void> {
   const charge = await lockCall(tx, projectId, chargeId);
@@ -107,9 +117,3 @@ async function ownConnection(platform: Platform, { id, projectId, provider, conn
   if (!(await openProvider(platform, connection)).refund) throw refused(id, `this server cannot ask ${provider} for it; ${provider}'s own pages can`);
   return connection;
 }
-
-const performRefund = (request: RefundRequest): Perform => async (platform, connection, call) => {
-  const provider = await openProvider(platform, connection);
-  const answer = await provider.refund!(request, call);
-  return answer.outcome === "accepted" ? { ...answer, result: z.encode(metaTools.codespar_pay.output, answer.result) as object } : answer;
-};

@@ -19,6 +19,13 @@ async function paidCharge(change: object = {}): Promise<string> {
   return id!;
 }
 const refund = (refund_of: string, change: object = {}) => app.run("codespar_pay", { refund_of, idempotency_key: randomUUID(), ...change });
+/** Time in steps of a minute: lookups are far apart. */
+const later = async (minutes: number): Promise<void> => {
+  for (let passed = 0; passed < minutes; passed++) {
+    await app.clock.advance(MINUTE);
+    await app.settle();
+  }
+};
 const status = async (id: string | null) => (await app.call("payments.status", { tool_call_id: id })).status;
 const setFault = (fault: TwinFault, server = "asaas") => app.twins!.setFault(server, fault);
 const refOf = async (id: string) => (await sql<{ ref: string }[]>`select provider_ref as ref from tool_calls where id = ${id}`)[0]!.ref;
@@ -164,7 +171,7 @@ describe("a refund whose answer was lost", () => {
     const answer = await refund(charge);
     expect(answer).toMatchObject({ outcome: "unknown" });
     expect(await refund(charge, { amount: 1 })).toMatchObject({ success: false, code: "refund_refused" });
-    await app.pass(30 * MINUTE);
+    await later(30);
     expect(await status(answer.tool_call_id)).toBe("failed");
     expect(await refund(charge)).toMatchObject({ success: true, data: { amount: 15_000 } });
   });
@@ -177,12 +184,11 @@ describe("a refund whose answer was lost", () => {
     await refundThere(charge, { value: 50 });
     await app.pass(5_000);
     expect([await status(charge), await postings(app, charge)]).toEqual(["refunded", [SETTLED]]);
-    await app.pass(30 * MINUTE);
+    await later(30);
     expect(await status(answer.tool_call_id)).toBe("failed");
     expect(await postings(app, charge)).toEqual([SETTLED, given("charge_returned", 15_000)]);
     expect(await postings(app, answer.tool_call_id)).toEqual([]);
-    await app.clock.advance(180 * MINUTE);
-    await app.settle();
+    await later(180);
     expect(await postings(app, charge)).toHaveLength(2);
     await expectBalanced(app);
   });
@@ -193,8 +199,33 @@ test("a refund that its provider may have made without us is not denied", async 
   setFault({ kind: "reset_before", method: "POST", path: "/refund$" });
   const answer = await refund(charge);
   await refundThere(charge);
-  await app.pass(15 * MINUTE);
+  await later(15);
   expect([await status(charge), await status(answer.tool_call_id)]).toEqual(["refunded", "pending"]);
+});
+
+describe("a refund whose process died before it was sent", () => {
+  /** The call as that process leaves it: claimed, and no more. */
+  async function abandoned(charge: string): Promise<string> {
+    setFault({ kind: "error_before", status: 400, method: "POST", path: "/refund$" });
+    const { tool_call_id: id } = await refund(charge, { amount: 4_000 });
+    await sql`delete from dispatches where tool_call_id = ${id}`;
+    await sql`delete from settlement_events where tool_call_id = ${id}`;
+    await sql`
+      update tool_calls set status = 'running', outcome = null, state = null, output = null, provider_ref = null, finished_at = null, called_at = ${app.clock.now()},
+        lease_until = ${app.clock.now()} where id = ${id}`;
+    return id!;
+  }
+
+  test("is sent by whoever takes it over, to where its charge was made", async () => {
+    const charge = await paidCharge();
+    const id = await abandoned(charge);
+    await app.pass(MINUTE);
+    expect(await status(id)).toBe("succeeded");
+    expect((await askedFor(charge)).map(({ body }) => (JSON.parse(body) as { value: number }).value)).toEqual([40, 40]);
+    expect(await postings(app, id)).toEqual([given("charge_refunded", 4_000)]);
+    const transfers = app.twins!.requests("asaas").filter(({ method, path }) => method === "POST" && path.endsWith("/transfers"));
+    expect(transfers.filter(({ body }) => (JSON.parse(body) as { value: number }).value === 40)).toEqual([]);
+  });
 });
 
 describe("what its provider gives back without us", () => {
