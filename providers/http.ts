@@ -23,6 +23,8 @@ export interface RequestSpec {
   /** Sent as it stands, in place of `body`: XML. */
   text?: { type: string; content: string };
   headers?: Record<string, string>;
+  /** Headers of the answer that say what its body does not: with them a schema is given `{ headers, body }`. */
+  answerHeaders?: readonly string[];
 }
 
 export interface HttpClient {
@@ -62,8 +64,8 @@ export interface HttpOptions {
 
 export function httpClient(options: HttpOptions): HttpClient {
   return {
-    ask: (spec, answer, call) => askFor(options, prepare(options, spec), call, (reply) => parse(options, accepted(options, reply), answer)),
-    act: (spec, answer, call) => actOnce(options, prepare(options, spec), call, (reply) => parse(options, accepted(options, reply), answer)),
+    ask: (spec, answer, call) => askFor(options, prepare(options, spec), call, (reply) => parse(options, spec, accepted(options, reply), answer)),
+    act: (spec, answer, call) => actOnce(options, prepare(options, spec), call, (reply) => parse(options, spec, accepted(options, reply), answer)),
     pass: async (spec, call) => {
       const request = prepare(options, confined(options, spec));
       return spec.method === "GET" ? askFor(options, request, call, (reply) => reply) : actOnce(options, request, call, (reply) => reply);
@@ -194,10 +196,10 @@ function accepted({ provider, answers, isRefusal }: HttpOptions, reply: Reply): 
   return reply;
 }
 
-function parse<Schema extends z.ZodType>({ answers }: HttpOptions, { text }: Reply, schema: Schema): z.output<Schema> {
-  if (answers === "text") return schema.parse(text);
-  const body: unknown = text === "" ? {} : JSON.parse(text);
-  return schema.parse(body);
+function parse<Schema extends z.ZodType>({ answers }: HttpOptions, { answerHeaders }: RequestSpec, { text, headers }: Reply, schema: Schema): z.output<Schema> {
+  const body: unknown = answers === "text" ? text : text === "" ? {} : JSON.parse(text);
+  if (!answerHeaders) return schema.parse(body);
+  return schema.parse({ body, headers: Object.fromEntries(answerHeaders.map((name) => [name, headers.get(name) ?? undefined])) });
 }
 
 async function boundedText(response: Response): Promise<string> {

@@ -56,6 +56,8 @@ import { picpayTwin } from "./picpay/twin.ts";
 import { pomelo } from "./pomelo/index.ts";
 import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
+import { sendgrid } from "./sendgrid/index.ts";
+import { sendgridTwin } from "./sendgrid/twin.ts";
 import { sift } from "./sift/index.ts";
 import { siftTwin } from "./sift/twin.ts";
 import { siigo } from "./siigo/index.ts";
@@ -87,16 +89,18 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe,
-  foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, pomelo, sift, siigo, skydropx,
-  stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia, zoop,
+  afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi,
+  focusNfe, foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, pomelo,
+  sendgrid, sift, siigo, skydropx, stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia,
+  zoop,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
   correiosTwin, ebanxTwin, epaycoTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin,
-  nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, paywayTwin, personaTwin, picpayTwin, pomeloTwin, siftTwin, siigoTwin, skydropxTwin,
-  stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, paywayTwin, personaTwin, picpayTwin, pomeloTwin, sendgridTwin, siftTwin, siigoTwin,
+  skydropxTwin, stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin,
+  zenviaTwin, zoopTwin,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

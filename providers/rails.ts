@@ -96,6 +96,7 @@ export const rails: readonly Rail[] = [
   { id: "whatsapp-cloud-whatsapp", tool: "codespar_notify", verb: "notify", method: "whatsapp", country: "INTL", provider: "whatsapp-cloud", priority: 3 },
   { id: "twilio-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "INTL", provider: "twilio", priority: 1 },
   { id: "zenvia-sms", tool: "codespar_notify", verb: "notify", method: "sms", country: "BR", provider: "zenvia", priority: 3 },
+  { id: "sendgrid-email", tool: "codespar_notify", verb: "notify", method: "email", country: "INTL", provider: "sendgrid", priority: 1 },
   { id: "bitso-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDC", "USDT", "BTC", "ETH"], country: "INTL", provider: "bitso", priority: 2 },
   { id: "foxbit-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "send", currencies: ["USDT"], country: "BR", provider: "foxbit", priority: 3, refusedLive: "nothing in Foxbit's answer is known to name a withdrawal, so one could not be followed" },
   { id: "coinbase-commerce-stablecoin", tool: "codespar_crypto_pay", verb: "crypto", method: "receive", currencies: ["USDC"], country: "INTL", provider: "coinbase-commerce", priority: 1, refusedLive: COMMERCE_CLOSED },

@@ -57,6 +57,14 @@ test("a form is sent as a form, and XML as it stands; an answer in text reaches 
   ]);
 });
 
+test("headers that say what a body does not reach the schema beside it, and a missing one is missing", async () => {
+  const http = client(async () => new Response(null, { status: 202, headers: { "x-message-id": "m_1" } }));
+  const schema = z.object({ headers: z.object({ "x-message-id": z.string(), "x-other": z.string().optional() }), body: z.object({}) });
+  const spec = { ...make, answerHeaders: ["x-message-id", "x-other"] };
+  expect(await http.act(spec, schema, newCall())).toEqual({ headers: { "x-message-id": "m_1" }, body: {} });
+  expect(await failure(http.act({ ...spec, answerHeaders: ["x-other"] }, schema, newCall()))).toBeInstanceOf(OutcomeUnknown);
+});
+
 test("an absolute path goes to its own host", async () => {
   let url = "";
   const http = client(async (request) => {
