@@ -12,7 +12,7 @@ import type { Platform } from "../../../src/platform.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { askedOf, expectBalanced, references, testPrincipal } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 const { sql } = app.platform.db;
 const principal = await testPrincipal(app);
 const { orgId, projectId } = principal;

@@ -7,7 +7,7 @@ import { dispatch } from "../../../src/execution/dispatch.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings, testPrincipal } from "../../support/money.ts";
 
-const app = await startApp({ without: ["iugu"] });
+const app = await startApp({ without: ["ebanx", "iugu", "pagseguro"] });
 const { orgId, projectId } = await testPrincipal(app);
 const { sql } = app.platform.db;
 

@@ -6,7 +6,7 @@ import { Failure } from "../../../schema/failures.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { askedOf, references } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 
 const charge = (key: string, changes: object = {}) => app.run("codespar_charge", { ...mariaCharge, ...changes, idempotency_key: key });
 const sentUnder = (reference: unknown) => references(askedOf(app.twins, "/payments")).filter((sent) => sent === reference).length;

@@ -6,7 +6,7 @@ import { execute } from "../../../src/execution/execute.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { askedOf, supplierPayout, testPrincipal } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 const principal = await testPrincipal(app);
 const sessionId = await app.session();
 

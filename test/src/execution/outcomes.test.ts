@@ -5,7 +5,7 @@ import type { RequestFaultKind } from "../../../providers/twin-faults.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { askedOf, expectBalanced, postings, references, supplierPayout } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 
 /** Amounts that end in 14 centavos are never paid at the twin, so that a charge stays pending. */
 const unpaidCharge = { ...mariaCharge, amount: 15_014 };

@@ -14,7 +14,7 @@ import { mariaCharge, startApp } from "../../support/app.ts";
 import { holdWrites, waitingForLocks } from "../../support/locks.ts";
 import { askedOf, expectBalanced, postings, references, testPrincipal } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 const principal = await testPrincipal(app);
 const { sql } = app.platform.db;
 

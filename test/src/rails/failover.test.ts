@@ -4,11 +4,12 @@ import { afterEach, expect, test } from "vitest";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings } from "../../support/money.ts";
 
-const app = await startApp({ without: ["iugu"] });
+const others = ["ebanx", "iugu", "pagseguro"];
+const app = await startApp({ without: others });
 const { sql } = app.platform.db;
 
 const MINUTE = 60_000;
-const notConnected = { provider: "iugu", rail: "iugu-pix", rank: -1, verdict: "skipped", reason: "not connected" };
+const notConnected = others.map((provider) => ({ provider, rail: `${provider}-pix`, rank: -1, verdict: "skipped", reason: "not connected" }));
 const charge = (input: object = {}) => app.run("codespar_charge", { ...mariaCharge, idempotency_key: randomUUID(), ...input });
 const toolCall = (id: string | null) => app.call("toolCalls.get", { tool_call_id: id! });
 const status = (id: string | null) => app.call("payments.status", { tool_call_id: id });
@@ -45,7 +46,7 @@ test("the first of the rail is chosen, and the second is named as the next", asy
     routing: [
       { provider: "asaas", rail: "asaas-pix", rank: 0, verdict: "chosen", reason: "priority 1 of the rail, connected" },
       { provider: "mercado-pago", rail: "mercado-pago-pix", rank: 1, verdict: "next", reason: "priority 2 of the rail, connected" },
-      notConnected,
+      ...notConnected,
     ],
     failover_trail: [],
   });
@@ -58,7 +59,7 @@ test("while Asaas is degraded a charge goes to Mercado Pago, and says why", asyn
   expect(answer.data).toMatchObject({ pix_copy_paste: expect.stringMatching(/^000201/), amount: 15_000 });
   const passedOver = { provider: "asaas", rail: "asaas-pix", rank: -1, verdict: "skipped", reason: "degraded: its recent requests failed" };
   expect(await toolCall(answer.tool_call_id)).toMatchObject({
-    routing: [passedOver, { provider: "mercado-pago", rail: "mercado-pago-pix", rank: 0, verdict: "chosen", reason: "priority 2 of the rail, connected" }, notConnected],
+    routing: [passedOver, { provider: "mercado-pago", rail: "mercado-pago-pix", rank: 0, verdict: "chosen", reason: "priority 2 of the rail, connected" }, ...notConnected],
     failover_trail: [passedOver],
   });
   expect(sentTo(answer.idempotency_key)).toEqual({ asaas: 0, "mercado-pago": 1 });

@@ -60,7 +60,7 @@ describe("servers", () => {
 
   test.each([
     [{ category: "fiscal", country: "mx" }, ["facturapi"]],
-    [{ country: "AR" }, ["afip", "andreani"]],
+    [{ country: "AR" }, ["afip", "andreani", "payway"]],
     [{ q: "ENVIO melhor" }, ["melhor-envio"]],
     [{ status: "beta", category: "identity" }, ["konduto", "persona", "sift", "truora"]],
     [{ auth_type: "cert" }, ["afip"]],

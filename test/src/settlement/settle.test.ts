@@ -9,7 +9,7 @@ import { applyObservation } from "../../../src/settlement/lookup.ts";
 import { startApp } from "../../support/app.ts";
 import { expectBalanced, postings, testPrincipal } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 const { projectId, orgId } = await testPrincipal(app);
 const { sql } = app.platform.db;
 let sessionId: string;

@@ -5,7 +5,7 @@ import type { TwinFault } from "../../../providers/twin-faults.ts";
 import { mariaCharge, startApp } from "../../support/app.ts";
 import { expectBalanced, postings, supplierPayout } from "../../support/money.ts";
 
-const app = await startApp({ without: ["mercado-pago", "iugu"] });
+const app = await startApp({ without: ["mercado-pago", "ebanx", "iugu", "pagseguro"] });
 const { sql } = app.platform.db;
 
 const MINUTE = 60_000;
