@@ -41,7 +41,7 @@ export const sessionConnections = operation({
 });
 
 /** Longest secret, and longest secret of a webhook. Source: facts 4.3. */
-export const SECRET_CHARS_MAX = 4_096;
+export const SECRET_CHARS_MAX = 16_384;
 const WEBHOOK_SECRET_CHARS_MAX = 1_024;
 /** Largest `connection_metadata`. Source: facts 4.3. */
 export const METADATA_KEYS_MAX = 64;
