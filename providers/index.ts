@@ -53,6 +53,7 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
 import { picpayTwin } from "./picpay/twin.ts";
+import { bankProviders, bankTwins } from "./pix-bcb/banks/index.ts";
 import { pomelo } from "./pomelo/index.ts";
 import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
@@ -90,6 +91,7 @@ export const providers: readonly ProviderDefinition[] = [
   afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe,
   foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, pomelo, sift, siigo, skydropx,
   stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia, zoop,
+  ...bankProviders,
 ];
 
 export const twins: readonly TwinDefinition[] = [
@@ -97,6 +99,7 @@ export const twins: readonly TwinDefinition[] = [
   correiosTwin, ebanxTwin, epaycoTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin,
   nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, paywayTwin, personaTwin, picpayTwin, pomeloTwin, siftTwin, siigoTwin, skydropxTwin,
   stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin, zoopTwin,
+  ...bankTwins,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));
