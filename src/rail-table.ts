@@ -1,4 +1,5 @@
 /** The rails and providers as a page for people (`providers/RAILS.md`), generated from the code so that it cannot be out of date. */
+import { banks } from "../providers/pix-bcb/banks/index.ts";
 import { providers } from "../providers/index.ts";
 import { rails, type Rail } from "../providers/rails.ts";
 
@@ -25,4 +26,5 @@ const cells = (texts: readonly string[]): string => `| ${texts.join(" | ")} |`;
 const liveOf = ({ refusedLive }: Rail): string => (refusedLive === undefined ? "beta" : `refused: ${refusedLive}`);
 
 /** Two definitions may share a folder. */
-const folderOf = (id: string): string => (id === "stripe-acp" ? "stripe" : id);
+/** Some companies share a folder. */
+const folderOf = (id: string): string => (banks.some((bank) => bank.id === id) ? "pix-bcb" : id === "stripe-acp" ? "stripe" : id);
