@@ -4,7 +4,6 @@
  * credentials over mutual TLS, a bearer, decimal amounts, a Pix key as the payee. A bank is a row of this type.
  */
 import { z } from "zod";
-import type { PayoutRequest } from "../../schema/meta-tools/pay.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import type { PixKeyKind } from "../../schema/pix/keys.ts";
 import type { StateOf } from "../../schema/settlement.ts";
@@ -122,6 +121,3 @@ export const Reais = z.union([z.string(), z.number()]).transform((value, context
 
 /** Banks have numbers where others have text. */
 export const Text = z.union([z.string(), z.number()]).transform(String);
-
-/** A request of whoever pays: what the core reads of it. */
-export type Payee = NonNullable<PayoutRequest["recipient"]>;

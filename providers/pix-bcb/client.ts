@@ -7,7 +7,9 @@ import { SetupMissing, type CallContext, type ConnectionConfig, type ConnectionF
 import { withBearer, type Granted } from "../tokens.ts";
 import type { Bank } from "./bank.ts";
 
-const CLIENT_ID: ConnectionField = { name: "client_id", label: "Client ID", secret: false, required: true, hint: "Of the application in the bank's developer portal" };
+const CLIENT_ID: ConnectionField = {
+  name: "client_id", label: "Client ID", secret: false, required: true, hint: "Of the application in the bank's developer portal",
+};
 const CLIENT_SECRET: ConnectionField = { name: "client_secret", label: "Client secret", secret: true, required: true };
 
 export const credentialsOf = ({ token, credentials = [] }: Bank): readonly ConnectionField[] =>

@@ -165,7 +165,8 @@ class BankTwinServer implements Twin {
     const account = await this.#authenticate(request);
     this.#checkCertificate(request, account);
     this.#checkCarried(request, url, account);
-    const base = Object.values(this.#bank.hosts).map((host) => new URL(host)).find(({ host, pathname }) => host === url.host && url.pathname.startsWith(pathname));
+    const bases = Object.values(this.#bank.hosts).map((host) => new URL(host));
+    const base = bases.find(({ host, pathname }) => host === url.host && url.pathname.startsWith(pathname));
     const at = base ? url.pathname.slice(base.pathname === "/" ? 0 : base.pathname.length) : url.pathname;
     for (const [route, handle] of Object.entries(this.#bank.twin.routes)) {
       const path = match(route, request.method, at);

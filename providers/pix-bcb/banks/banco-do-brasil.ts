@@ -51,7 +51,9 @@ export const bancoDoBrasil: Bank = {
     live: "https://oauth.bb.com.br/oauth/token", test: "https://oauth.hm.bb.com.br/oauth/token", client: "basic",
     scope: "pagamentos-lote.transferencias-pix-requisicao pagamentos-lote.transferencias-pix-info pagamentos-lote.pix-info",
   },
-  credentials: [{ name: "developer_app_key", label: "Developer application key", secret: true, required: true, hint: "gw-dev-app-key, of the application in the developer portal" }],
+  credentials: [{
+    name: "developer_app_key", label: "Developer application key", secret: true, required: true, hint: "gw-dev-app-key, of the application in the portal",
+  }],
   settings: [
     { name: "agencia", label: "Branch", secret: false, required: true, hint: "Of the account that pays, without its check digit" },
     { name: "conta", label: "Account", secret: false, required: true, hint: "Of the account that pays, without its check digit" },
@@ -83,7 +85,8 @@ export const bancoDoBrasil: Bank = {
       const pix = batch.paymentId && (await ask({ method: "GET", path: `/pix/${encodeURIComponent(batch.paymentId)}` }, OnePix));
       if (!pix) return found;
       const [returned] = pix.listaDevolucao ?? [];
-      return { ...found, status: pix.estadoPagamento, message: returned?.codigoMotivo ? `Banco do Brasil names the reason ${returned.codigoMotivo}` : found.message };
+      const message = returned?.codigoMotivo ? `Banco do Brasil names the reason ${returned.codigoMotivo}` : found.message;
+      return { ...found, status: pix.estadoPagamento, message };
     },
   },
   twin: {
@@ -94,8 +97,10 @@ export const bancoDoBrasil: Bank = {
       "POST /lotes-transferencias-pix": async ({ body, account }, desk) => {
         const number = body["numeroRequisicao"];
         const { agencia, conta } = account.settings;
-        if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > REQUEST_NUMBER_MAX) throw desk.refuse(400, "10", "Número da requisição inválido");
-        if (String(body["agenciaDebito"]) !== agencia || String(body["contaCorrenteDebito"]) !== conta) throw desk.refuse(400, "11", "Conta de débito inválida");
+        const isNumber = Number.isInteger(number) && Number(number) >= 1 && Number(number) <= REQUEST_NUMBER_MAX;
+        if (!isNumber) throw desk.refuse(400, "10", "Número da requisição inválido");
+        const isAccount = String(body["agenciaDebito"]) === agencia && String(body["contaCorrenteDebito"]) === conta;
+        if (!isAccount) throw desk.refuse(400, "11", "Conta de débito inválida");
         if (await desk.find(String(number))) throw desk.refuse(400, "12", "Número da requisição já utilizado");
         const [transfer = {}] = (body["listaTransferencias"] as Json[] | undefined) ?? [];
         if (!/^\d{7,8}$/.test(String(transfer["data"]))) throw desk.refuse(400, "6", "Data de pagamento inválida");

@@ -64,7 +64,8 @@ export const inter: Bank = {
         if (known) return sent(known);
         const { tipo, chave } = (body["destinatario"] ?? {}) as Record<string, unknown>;
         if (tipo !== "CHAVE") throw desk.refuse(400, "", "O tipo do destinatário é inválido", "destinatario.tipo");
-        return sent(await desk.order({ id: randomUUID(), value: body["valor"], key: chave, wire: { key }, fields: { value: "valor", key: "destinatario.chave" } }));
+        const fields = { value: "valor", key: "destinatario.chave" };
+        return sent(await desk.order({ id: randomUUID(), value: body["valor"], key: chave, wire: { key }, fields }));
       },
       "GET /banking/v2/pix/{id}": async ({ path }, desk) => {
         const payment = await desk.find(path["id"]!);

@@ -80,7 +80,8 @@ export const itau: Bank = {
         const { valor_pagamento: value, chave: key, referencia_empresa, data_pagamento, pagador } = body;
         const { agencia, conta } = (pagador ?? {}) as Record<string, unknown>;
         if (!headers.get("x-itau-correlationID")) throw desk.refuse(400, "400", "x-itau-correlationID é obrigatório", "x-itau-correlationID");
-        if (agencia !== account.settings["agencia"] || conta !== account.settings["conta"]) throw desk.refuse(422, "422", "Conta do pagador inválida", "pagador");
+        const isAccount = agencia === account.settings["agencia"] && conta === account.settings["conta"];
+        if (!isAccount) throw desk.refuse(422, "422", "Conta do pagador inválida", "pagador");
         const fields = { value: "valor_pagamento", key: "chave" };
         const payment = await desk.order({ id: randomUUID(), value, key, wire: { referencia_empresa, data_pagamento }, fields });
         const status = payment.stage === "awaiting" ? "Sucesso (pre-autorizado)" : "Sucesso";
@@ -88,7 +89,8 @@ export const itau: Bank = {
       },
       "GET /pagamentos_sispag": async ({ query }, desk) => {
         const isWithin = (day: unknown) => String(day) >= query.get("data_inicial")! && String(day) <= query.get("data_final")!;
-        const found = (await desk.list()).filter(({ wire }) => wire["referencia_empresa"] === query.get("referencia_empresa") && isWithin(wire["data_pagamento"]));
+        const isNamed = (reference: unknown) => reference === query.get("referencia_empresa");
+        const found = (await desk.list()).filter(({ wire }) => isNamed(wire["referencia_empresa"]) && isWithin(wire["data_pagamento"]));
         const itens = found.map((payment) => ({
           id_pagamento: payment.id, status: desk.word(payment), valor_pagamento: decimalOf(payment), ...payment.wire,
           motivo: payment.stage === "failed" ? "Conta do favorecido encerrada" : "",

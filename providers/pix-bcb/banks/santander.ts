@@ -13,7 +13,8 @@ const Told = z.object({
   id: z.string().min(1), status: z.string(), paymentValue: Reais.nullish(), tags: z.array(z.string()).nullish(), rejectReason: z.string().nullish(),
   transaction: z.object({ endToEnd: z.string().nullish() }).nullish(),
 }).transform(({ id, status, paymentValue, tags, rejectReason, transaction }) => ({
-  id, status, amountMinor: paymentValue ?? undefined, reference: tags?.[0], endToEndId: transaction?.endToEnd ?? undefined, message: rejectReason ?? undefined,
+  id, status, amountMinor: paymentValue ?? undefined, reference: tags?.[0], endToEndId: transaction?.endToEnd ?? undefined,
+  message: rejectReason ?? undefined,
 }));
 
 const keyTypes: Record<PixKeyKind, string> = { cpf: "CPF", cnpj: "CNPJ", phone: "CELULAR", email: "EMAIL", evp: "EVP" };
@@ -58,7 +59,8 @@ export const santander: Bank = {
   twin: {
     settings: { workspace_id: "0f5bd7c1-6c0f-4a51-9d3a-7f5f1a2b3c4d" },
     words: {
-      checking: "PENDING_VALIDATION", draft: "READY_TO_PAY", awaiting: "PENDING_CONFIRMATION", processing: "PENDING_CONFIRMATION", paid: "PAYED", failed: "REJECTED",
+      checking: "PENDING_VALIDATION", draft: "READY_TO_PAY", awaiting: "PENDING_CONFIRMATION", processing: "PENDING_CONFIRMATION",
+      paid: "PAYED", failed: "REJECTED",
     },
     problem: ({ status, code, words, field = "" }) => ({
       _errorCode: status, _message: words, _details: words, _errors: [{ _code: code, _field: field, _message: words }],

@@ -51,8 +51,10 @@ export const sicredi: Bank = {
       "POST /v1/pagamentos/pix/chave": async ({ body, account: { settings } }, desk) => {
         const { idTransacao, chavePix: key, documentoBeneficiario, valorPagamento: value } = body;
         if (!/^[a-zA-Z0-9:-]{1,100}$/.test(String(idTransacao))) throw desk.refuse(400, "ID_INVALIDO", "idTransacao inválido");
-        if (!/^(?:\d{11}|[0-9A-Z]{12}\d{2})$/.test(String(documentoBeneficiario))) throw desk.refuse(400, "DOCUMENTO_INVALIDO", "documentoBeneficiario inválido");
-        if (body["cooperativa"] !== settings["cooperativa"] || body["conta"] !== settings["conta"]) throw desk.refuse(400, "CONTA_INVALIDA", "Conta inválida");
+        const isDocument = /^(?:\d{11}|[0-9A-Z]{12}\d{2})$/.test(String(documentoBeneficiario));
+        if (!isDocument) throw desk.refuse(400, "DOCUMENTO_INVALIDO", "documentoBeneficiario inválido");
+        const isAccount = body["cooperativa"] === settings["cooperativa"] && body["conta"] === settings["conta"];
+        if (!isAccount) throw desk.refuse(400, "CONTA_INVALIDA", "Conta inválida");
         const fields = { value: "valorPagamento", key: "chavePix" };
         return told(await desk.order({ id: randomUUID(), value, key, wire: { idTransacao }, fields }), desk);
       },

@@ -26,7 +26,8 @@ export const standIn: Pick<Bank, "states" | "repeats" | "orders" | "twin"> = {
   },
   twin: {
     words: {
-      checking: "EM_PROCESSAMENTO", draft: "EM_PROCESSAMENTO", awaiting: "EM_PROCESSAMENTO", processing: "EM_PROCESSAMENTO", paid: "REALIZADO", failed: "NAO_REALIZADO",
+      checking: "EM_PROCESSAMENTO", draft: "EM_PROCESSAMENTO", awaiting: "EM_PROCESSAMENTO", processing: "EM_PROCESSAMENTO",
+      paid: "REALIZADO", failed: "NAO_REALIZADO",
     },
     problem: bcbProblem,
     routes: {
