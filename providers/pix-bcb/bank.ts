@@ -9,6 +9,7 @@ import type { PixKeyKind } from "../../schema/pix/keys.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import type { RequestSpec } from "../http.ts";
 import type { ConnectionConfig, ConnectionField, ProviderDefinition } from "../provider.ts";
+import type { ReceivingTool } from "./tools.ts";
 import type { BankTwin } from "./twin.ts";
 
 export interface Bank {
@@ -40,6 +41,8 @@ export interface Bank {
   /** Where the payee must be named by CPF or CNPJ beside the key. */
   needsDocument?: true;
   repeats: ProviderDefinition["repeats"];
+  /** Where the bank serves the standard's API, and which of its tools it is offered with. */
+  receives?: { live: string; test: string; scope?: string; tools: readonly ReceivingTool[] };
   orders: Orders;
   /** The field by which the bank's webhook names the payment; absent where its form is not known. */
   notice?: string;

@@ -29,6 +29,14 @@ export function clientFor(bank: Bank, connection: ConnectionConfig, fetch: Fetch
   return withBearer(http, { ...connection, provider: bank.id }, (call) => grant(bank, connection, fetch, call));
 }
 
+/** The client of the standard's API, with a token of its own and nothing of the account that pays. */
+export function receivingClient(bank: Bank, connection: ConnectionConfig, fetch: Fetch): HttpClient {
+  const { live, test, scope } = bank.receives!;
+  const { scope: _, ...token } = bank.token;
+  const receiving = { ...bank, hosts: { live, test }, token: { ...token, ...(scope !== undefined && { scope }) }, settings: [] };
+  return clientFor(receiving, { ...connection, baseUrl: isTest(bank, connection) ? test : live }, fetch);
+}
+
 const Token = z.object({ access_token: z.string().min(1), expires_in: z.coerce.number().positive() });
 
 async function grant(bank: Bank, connection: ConnectionConfig, fetch: Fetch, call: CallContext): Promise<Granted> {

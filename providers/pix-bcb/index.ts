@@ -16,8 +16,9 @@ import {
 } from "../provider.ts";
 import { readRefusal, refuse, type Declined } from "./answers.ts";
 import type { Ask, Bank, Order, Payment, PaymentState } from "./bank.ts";
-import { clientFor, credentialsOf, isTest } from "./client.ts";
+import { clientFor, credentialsOf, isTest, receivingClient } from "./client.ts";
 import { noticesOf } from "./notifications.ts";
+import { toolsOf } from "./tools.ts";
 
 export const bankProvider = (bank: Bank): ProviderDefinition => ({
   id: bank.id,
@@ -31,6 +32,7 @@ export const bankProvider = (bank: Bank): ProviderDefinition => ({
   repeats: bank.repeats,
   mutualTls: true,
   connect: (connection, fetch) => connect({ bank, connection, fetch }),
+  ...(bank.receives && { native: { client: (connection: ConnectionConfig, fetch: Fetch) => receivingClient(bank, connection, fetch), tools: toolsOf(bank) } }),
   ...(bank.notice !== undefined && { notifications: noticesOf(bank.notice) }),
 });
 

@@ -10,6 +10,7 @@ import { CLIENT_CERTIFICATE_HEADER } from "../transport.ts";
 import type { Twin, TwinAccount, TwinContext, TwinDefinition, TwinStep } from "../twin.ts";
 import type { Bank } from "./bank.ts";
 import { newClientCertificate } from "./twin-certificate.ts";
+import { receive, RECEIVE_STEP, receivingRoutes } from "./twin-receiving.ts";
 
 /** A bank's own part. */
 export interface BankTwin {
@@ -94,12 +95,15 @@ export const magic = {
 
 export const bankTwin = (bank: Bank): TwinDefinition => ({
   id: bank.id,
-  hosts: [...new Set([...Object.values(bank.hosts), bank.token.live, bank.token.test].map((url) => new URL(url).host))],
+  hosts: [...new Set([...basesOf(bank), bank.token.live, bank.token.test].map((url) => new URL(url).host))],
   magic: Object.fromEntries(Object.entries(magic).map(([ending, words]) => [`amount_${ending}`, words])),
   create: (context) => new BankTwinServer(bank, context),
 });
 
 const TOKEN_SECONDS = 600;
+
+/** Of both its APIs. */
+const basesOf = ({ hosts, receives }: Bank): string[] => [...(receives ? [receives.live, receives.test] : []), hosts.live, hosts.test];
 
 class BankTwinServer implements Twin {
   readonly #bank: Bank;
@@ -145,10 +149,10 @@ class BankTwinServer implements Twin {
     const isBasic = this.#bank.token.client === "basic";
     const account = await this.#context.store.get<Account>(`client/${(isBasic ? basicId : form.get("client_id")) ?? ""}`);
     const isSecret = this.#bank.token.client === "id" || (isBasic ? basicSecret : form.get("client_secret")) === account?.secret;
-    const { scope } = this.#bank.token;
+    const { token: { scope }, receives } = this.#bank;
     if (!account || !isSecret) throw new Refused(401, { error: "invalid_client", error_description: "Client authentication failed" });
     if (form.get("grant_type") !== "client_credentials") throw new Refused(400, { error: "unsupported_grant_type" });
-    if (scope !== undefined && form.get("scope") !== scope) throw new Refused(400, { error: "invalid_scope" });
+    if (![scope, receives?.scope].includes(form.get("scope") ?? undefined)) throw new Refused(400, { error: "invalid_scope" });
     this.#checkCertificate(request, account);
     const token = randomBytes(32).toString("base64url");
     const until = this.#context.clock.now().getTime() + TOKEN_SECONDS * 1_000;
@@ -165,14 +169,15 @@ class BankTwinServer implements Twin {
     const account = await this.#authenticate(request);
     this.#checkCertificate(request, account);
     this.#checkCarried(request, url, account);
-    const bases = Object.values(this.#bank.hosts).map((host) => new URL(host));
-    const base = bases.find(({ host, pathname }) => host === url.host && url.pathname.startsWith(pathname));
-    const at = base ? url.pathname.slice(base.pathname === "/" ? 0 : base.pathname.length) : url.pathname;
-    for (const [route, handle] of Object.entries(this.#bank.twin.routes)) {
-      const path = match(route, request.method, at);
-      if (path) return handle({ path, query: url.searchParams, headers: request.headers, body: await this.#bodyOf(request), account }, this.#desk(account));
+    const desk = this.#desk(account);
+    const base = basesOf(this.#bank).find((candidate) => `${url.origin}${url.pathname}`.startsWith(candidate)) ?? url.origin;
+    const isReceiving = base === this.#bank.receives?.live || base === this.#bank.receives?.test;
+    const routes = isReceiving ? receivingRoutes(this.#context, account.id) : this.#bank.twin.routes;
+    for (const [route, handle] of Object.entries(routes)) {
+      const path = match(route, request.method, `${url.origin}${url.pathname}`.slice(base.length));
+      if (path) return handle({ path, query: url.searchParams, headers: request.headers, body: await this.#bodyOf(request), account }, desk);
     }
-    throw this.#desk(account).notFound();
+    throw desk.notFound();
   }
 
   async #authenticate(request: Request): Promise<Account> {
@@ -269,6 +274,7 @@ class BankTwinServer implements Twin {
   }
 
   async run(step: TwinStep): Promise<void> {
+    if (step.name === RECEIVE_STEP) return receive(this.#context, step, (id) => this.#endToEndId(id));
     const index = Number(step["index"]);
     const moved = await this.#context.store.update<TwinPayment>(`payment/${String(step["accountId"])}/${String(step["id"])}`, (payment) =>
       payment.lived === index ? { ...payment, stage: payment.ahead[index] ?? payment.stage, lived: index + 1 } : payment);

@@ -20,7 +20,9 @@ import { CLIENT_CERTIFICATE_HEADER, presenting } from "../../providers/transport
 import { hostTwins } from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { PayoutRequest, PayoutResult } from "../../schema/meta-tools/pay.ts";
+import { parseBrCode } from "../../schema/pix/brcode.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { nativeWorld } from "../support/native-tools.ts";
 import { providerConformance } from "../support/provider-conformance.ts";
 
 const REFERENCE = "0b0f4f0e-3c2d-4a57-9d4e-6d1f6a1f2b3c";
@@ -493,6 +495,66 @@ describe("looking up", () => {
   test("the number of a reference is always the same, and fits seven digits", () => {
     expect(requestNumber(REFERENCE)).toBe(requestNumber(REFERENCE));
     for (let nth = 0; nth < 200; nth++) expect(z.int().min(1).max(9_999_999).safeParse(requestNumber(`reference-${nth}`)).success).toBe(true);
+  });
+});
+
+describe("the standard's own operations, as native tools", () => {
+  const receiving = banks.filter((bank) => bankProvider(bank).native);
+  const aCob = { amount: "150.00", dict_key: "loja@example.com", description: "Pedido 17", payer: { name: "Ana Souza", cpf: "11144477735" } };
+  const today = { from: "2026-11-20T00:00:00Z", to: "2026-11-21T00:00:00Z" };
+
+  test("are offered where a bank's host for them is known", () => {
+    expect(receiving.map(({ id }) => id)).toEqual(["banco-do-brasil", "c6", "inter", "sicoob"]);
+  });
+
+  test.each(receiving)("$id: a charge is made, listed, paid and read", async (bank) => {
+    const { run, rests, sent, unrun } = await nativeWorld(bankProvider(bank), bankTwin(bank));
+    const cob = await run("create_pix_cob", aCob);
+    expect(cob).toMatchObject({ status: "ATIVA", valor: { original: "150.00" }, chave: "loja@example.com", calendario: { expiracao: 86_400 } });
+    expect(parseBrCode(cob.pixCopiaECola)).toMatchObject({ ok: true, code: { amountMinor: 15000n } });
+    const made = sent.find(({ method }) => method === "PUT")!;
+    expect(made.url.replace(/\?.*/, "")).toBe(`${bank.receives!.test}/cob/${cob.txid}`);
+    expect(JSON.parse(made.body)).toEqual({
+      calendario: { expiracao: 86_400 }, valor: { original: "150.00" }, chave: "loja@example.com", solicitacaoPagador: "Pedido 17",
+      devedor: { nome: "Ana Souza", cpf: "11144477735" },
+    });
+    expect(await run("list_pix_cob", { ...today, status: "ATIVA", page_size: 1 })).toMatchObject({ cobs: [{ txid: cob.txid }], parametros: { paginacao: { quantidadeTotalDeItens: 1 } } });
+    await rests(1);
+    const paid = await run("get_pix_cob", { txid: cob.txid });
+    expect(paid).toMatchObject({ status: "CONCLUIDA", pix: [{ txid: cob.txid, valor: "150.00" }] });
+    if (unrun().length === 0) return;
+    const end_to_end_id: string = paid.pix[0].endToEndId;
+    const names = unrun();
+    if (names.includes("list_pix")) expect(await run("list_pix", today)).toMatchObject({ pix: [{ endToEndId: end_to_end_id }] });
+    if (names.includes("get_pix")) expect(await run("get_pix", { end_to_end_id })).toMatchObject({ valor: "150.00" });
+    const refund = { end_to_end_id, refund_id: "D1" };
+    expect(await run("create_pix_devolucao", { ...refund, amount: "50.00", reason: "Troca" })).toMatchObject({ id: "D1", valor: "50.00", status: "EM_PROCESSAMENTO" });
+    await rests(1);
+    if (names.includes("get_pix_devolucao")) expect(await run("get_pix_devolucao", refund)).toMatchObject({ status: "DEVOLVIDO" });
+    expect(unrun()).toEqual([]);
+  });
+
+  test("what the standard does not take is refused as it says", async () => {
+    const { run, refusal, rests } = await nativeWorld(bankProvider(inter), bankTwin(inter));
+    const { txid } = await run("create_pix_cob", aCob);
+    expect(await refusal("create_pix_cob", { ...aCob, amount: "0.00" })).toMatchObject({ status: 400 });
+    expect(await run("create_pix_cob", { ...aCob, txid, amount: "140.00" })).toMatchObject({ txid, revisao: 1, valor: { original: "140.00" } });
+    expect(await refusal("get_pix_cob", { txid: "x".repeat(26) })).toMatchObject({ status: 404 });
+    await rests(1);
+    const { pix: [{ endToEndId: end_to_end_id }] } = await run("get_pix_cob", { txid });
+    expect(await refusal("create_pix_cob", { ...aCob, txid })).toMatchObject({ status: 400 });
+    expect(await refusal("create_pix_devolucao", { end_to_end_id, refund_id: "D1", amount: "140.01" })).toMatchObject({ status: 400 });
+    await run("create_pix_devolucao", { end_to_end_id, refund_id: "D1", amount: "100.00" });
+    expect(await refusal("create_pix_devolucao", { end_to_end_id, refund_id: "D1", amount: "1.00" })).toMatchObject({ status: 400 });
+    expect(await refusal("create_pix_devolucao", { end_to_end_id, refund_id: "D2", amount: "40.01" })).toMatchObject({ status: 400 });
+    await expect(run("create_pix_cob", { ...aCob, amount: "150" })).rejects.toThrow(z.ZodError);
+  });
+
+  test("a token for receiving is not the one for paying, and neither sees the account's settings", async () => {
+    const { run, sent } = await nativeWorld(bankProvider(bancoDoBrasil), bankTwin(bancoDoBrasil));
+    await run("list_pix_cob", today);
+    expect(new URLSearchParams(sent[0]!.body).get("scope")).toBe("cob.write cob.read pix.write pix.read");
+    expect(new URL(sent[1]!.url).searchParams.has("gw-dev-app-key")).toBe(true);
   });
 });
 

@@ -72,6 +72,10 @@ export const bancoDoBrasil: Bank = {
   },
   awaitsApproval: ["Pendente", "Preparando remessa não liberada"],
   repeats: "rejects",
+  receives: {
+    live: "https://api.bb.com.br/pix/v2", test: "https://api.hm.bb.com.br/pix/v2", scope: "cob.write cob.read pix.write pix.read",
+    tools: ["create_pix_cob", "get_pix_cob", "list_pix_cob", "create_pix_devolucao", "get_pix_devolucao"],
+  },
   orders: {
     send: (order) => ({ method: "POST", path: "/lotes-transferencias-pix", body: batchOf(order) }),
     told: Told,

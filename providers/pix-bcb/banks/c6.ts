@@ -33,6 +33,10 @@ export const c6: Bank = {
   },
   awaitsApproval: [SUBMITTED, "PROCESSING"],
   repeats: "ignores",
+  receives: {
+    live: "https://baas-api.c6bank.info/v2/pix", test: "https://baas-api-sandbox.c6bank.info/v2/pix",
+    tools: ["create_pix_cob", "get_pix_cob", "list_pix_cob"],
+  },
   orders: {
     draft: {
       request: ({ value, day, description, key, name, settings }) => ({

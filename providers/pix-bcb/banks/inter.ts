@@ -39,6 +39,10 @@ export const inter: Bank = {
   },
   awaitsApproval: ["APROVACAO", "AGUARDANDO_APROVACAO"],
   repeats: "replays",
+  receives: {
+    live: "https://cdpj.partners.bancointer.com.br/pix/v2", test: "https://cdpj-sandbox.partners.uatinter.co/pix/v2",
+    scope: "cob.write cob.read pix.write pix.read", tools: ["create_pix_cob", "get_pix_cob", "list_pix_cob", "list_pix", "get_pix", "create_pix_devolucao"],
+  },
   orders: {
     send: ({ value, description, key, reference }) => ({
       method: "POST", path: "/banking/v2/pix", headers: { "x-id-idempotente": reference },

@@ -33,6 +33,10 @@ export const sicoob: Bank = {
     failed: ["NÃO_REALIZADO", "REJEITADO"],
   },
   repeats: "ignores",
+  receives: {
+    live: "https://api.sicoob.com.br/pix/api/v2", test: "https://sandbox.sicoob.com.br/sicoob/sandbox/pix/api/v2",
+    scope: "cob.write cob.read pix.write pix.read", tools: ["create_pix_cob", "get_pix_cob", "list_pix_cob"],
+  },
   orders: {
     draft: { request: ({ key }) => ({ method: "POST", path: "/pagamentos", body: { chave: key.value } }), told: Begun, words: [BEGUN] },
     send: ({ id, amount, description }) => ({
