@@ -1,6 +1,6 @@
 /** The rails and providers as a page for people (`providers/RAILS.md`), generated from the code so that it cannot be out of date. */
-import { banks } from "../providers/pix-bcb/banks/index.ts";
 import { providers } from "../providers/index.ts";
+import { banks } from "../providers/pix-bcb/banks/index.ts";
 import { rails, type Rail } from "../providers/rails.ts";
 
 export function railTable(): string {
@@ -25,6 +25,5 @@ const cells = (texts: readonly string[]): string => `| ${texts.join(" | ")} |`;
 
 const liveOf = ({ refusedLive }: Rail): string => (refusedLive === undefined ? "beta" : `refused: ${refusedLive}`);
 
-/** Two definitions may share a folder. */
-/** Some companies share a folder. */
+/** Some definitions share a folder. */
 const folderOf = (id: string): string => (banks.some((bank) => bank.id === id) ? "pix-bcb" : id === "stripe-acp" ? "stripe" : id);
