@@ -265,12 +265,11 @@ class BankTwinServer implements Twin {
     return new Refused(status, this.#bank.twin.problem({ status, code, words, ...(field && { field }) }));
   }
 
-  /** Stages are scheduled together: each step names its own, so that a repeat changes nothing. */
-  async #live({ accountId, id, ahead }: TwinPayment): Promise<void> {
-    for (const index of ahead.keys()) {
-      const at = new Date(this.#context.clock.now().getTime() + (index + 1) * this.#context.settleAfterMs);
-      await this.#context.store.schedule({ name: "live", accountId, id, index }, at);
-    }
+  /** Schedules the next stage, which schedules the one after: steps that come due together may run in any order. */
+  async #live({ accountId, id, ahead, lived: index }: TwinPayment): Promise<void> {
+    if (index >= ahead.length) return;
+    const at = new Date(this.#context.clock.now().getTime() + this.#context.settleAfterMs);
+    await this.#context.store.schedule({ name: "live", accountId, id, index }, at);
   }
 
   async run(step: TwinStep): Promise<void> {
@@ -278,7 +277,9 @@ class BankTwinServer implements Twin {
     const index = Number(step["index"]);
     const moved = await this.#context.store.update<TwinPayment>(`payment/${String(step["accountId"])}/${String(step["id"])}`, (payment) =>
       payment.lived === index ? { ...payment, stage: payment.ahead[index] ?? payment.stage, lived: index + 1 } : payment);
-    if (moved?.lived === index + 1) await this.#notify(moved);
+    if (moved?.lived !== index + 1) return;
+    await this.#notify(moved);
+    await this.#live(moved);
   }
 
   async #notify(payment: TwinPayment): Promise<void> {
