@@ -53,6 +53,7 @@ import { persona } from "./persona/index.ts";
 import { personaTwin } from "./persona/twin.ts";
 import { picpay } from "./picpay/index.ts";
 import { picpayTwin } from "./picpay/twin.ts";
+import { bankProviders, bankTwins } from "./pix-bcb/banks/index.ts";
 import { pomelo } from "./pomelo/index.ts";
 import { pomeloTwin } from "./pomelo/twin.ts";
 import type { ProviderDefinition } from "./provider.ts";
@@ -89,18 +90,20 @@ import { zoop } from "./zoop/index.ts";
 import { zoopTwin } from "./zoop/twin.ts";
 
 export const providers: readonly ProviderDefinition[] = [
-  afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi,
-  focusNfe, foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay, pomelo,
-  sendgrid, sift, siigo, skydropx, stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia,
+  afip, andreani, asaas, bitso, bold, chilexpress, clip, coinbaseCommerce, conekta, coordinadora, correios, ebanx, epayco, facturapi, focusNfe,
+  foxbit, iugu, konduto, melhorEnvio, mercadoPago, nfeIo, nuvemFiscal, omie, pagseguro, payway, persona, picpay,
+  pomelo, sendgrid, sift, siigo, skydropx, stripe, stripeAcp, transbank, truora, twilio, unblockpay, vtex, whatsappCloud, wompi, zApi, zenvia,
   zoop,
+  ...bankProviders,
 ];
 
 export const twins: readonly TwinDefinition[] = [
   afipTwin, andreaniTwin, asaasTwin, bitsoTwin, boldTwin, chilexpressTwin, clipTwin, coinbaseCommerceTwin, conektaTwin, coordinadoraTwin,
   correiosTwin, ebanxTwin, epaycoTwin, facturapiTwin, focusNfeTwin, foxbitTwin, iuguTwin, kondutoTwin, melhorEnvioTwin, mercadoPagoTwin,
   nfeIoTwin, nuvemFiscalTwin, omieTwin, pagseguroTwin, paywayTwin, personaTwin, picpayTwin, pomeloTwin, sendgridTwin, siftTwin, siigoTwin,
-  skydropxTwin, stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin,
-  zenviaTwin, zoopTwin,
+  skydropxTwin, stripeTwin, transbankTwin, truoraTwin, twilioTwin, unblockpayTwin, vtexTwin, whatsappCloudTwin, wompiTwin, zApiTwin, zenviaTwin,
+  zoopTwin,
+  ...bankTwins,
 ];
 
 const byId = new Map(providers.map((provider) => [provider.id, provider]));

@@ -96,6 +96,8 @@ export interface ProviderDefinition {
   settings: readonly ConnectionField[];
   /** What a repeated request does there. `ignores` means only our own claim prevents a second effect. */
   repeats: "replays" | "rejects" | "ignores";
+  /** Its hosts ask for the connection's client certificate: the credentials of `client-certificate.ts`, presented by `fetch`. */
+  mutualTls?: true;
   connect(connection: ConnectionConfig, fetch: Fetch): Provider;
   /** The provider's own tools; absent where only meta-tools reach it. */
   native?: NativeTools;

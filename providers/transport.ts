@@ -2,9 +2,11 @@
  * The one way out to real hosts: a `Fetch` over undici's Agent. It follows no redirect and sends nothing twice; an
  * error keeps the code of the layer it came from, because `http.ts` tells by the code whether a request may have left.
  */
+import { createHash } from "node:crypto";
 import { isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
 import { Agent, type Dispatcher } from "undici";
+import { certificateFingerprint, type ClientCertificate } from "./client-certificate.ts";
 import type { Fetch } from "./provider.ts";
 
 /** Name, TCP and TLS together; a host that takes longer is not there. */
@@ -18,6 +20,10 @@ const HEADER_BYTES_MAX = 32_768;
 
 /** The name that a request to the twins' process carries the real host in. */
 export const TWIN_HOST_HEADER = "x-twin-host";
+/** The name under which a twin finds the SHA-256 (hex) of the client certificate that a request was sent with. */
+export const CLIENT_CERTIFICATE_HEADER = "x-twin-client-certificate";
+/** Connections of so many client certificates are kept; those of the one unused for longest are let go first. */
+export const CERTIFICATES_MAX = 200;
 
 export interface TransportOptions {
   tls?: {
@@ -43,9 +49,53 @@ export function liveFetch(options: TransportOptions = {}): Transport {
   return Object.assign(send, { close: () => agent.close() });
 }
 
+/** A way out for each client certificate, for none shares a connection with another, and one for requests without any. */
+export interface TransportPool {
+  for(certificate?: ClientCertificate): Fetch;
+  close(): Promise<void>;
+}
+
+/** `make` is called when a certificate is first used, and again when it was let go since. */
+export function transportPool(make: (certificate?: ClientCertificate) => Transport, certificatesMax = CERTIFICATES_MAX): TransportPool {
+  const plain = make();
+  const open = new Map<string, Transport>();
+  const transportOf = (certificate: ClientCertificate): Transport => {
+    const key = createHash("sha256").update(JSON.stringify([certificate.cert, certificate.key, certificate.ca])).digest("hex");
+    const transport = open.get(key) ?? make(certificate);
+    open.delete(key);
+    open.set(key, transport);
+    const [oldest] = open;
+    if (open.size > certificatesMax && oldest) {
+      open.delete(oldest[0]);
+      void oldest[1].close();
+    }
+    return transport;
+  };
+  return {
+    // Looked for at each request: by the next one the transport may have been let go.
+    for: (certificate) => (certificate ? async (request) => transportOf(certificate)(request) : plain),
+    close: async () => void (await Promise.all([plain, ...open.values()].map((transport) => transport.close()))),
+  };
+}
+
+/** The certificate as its credentials give it to TLS; what is absent is left out. */
+export const tlsOf = (certificate: ClientCertificate | undefined): TransportOptions => (certificate ? { tls: certificate } : {});
+
+/** `send` for twins of this process: no TLS shows them the certificate, so its fingerprint stands in a header. */
+export const presenting = (send: Fetch, certificate: ClientCertificate | undefined): Fetch => {
+  const fingerprint = certificate && certificateFingerprint(certificate.cert);
+  return async (request) => {
+    if (!fingerprint && !request.headers.has(CLIENT_CERTIFICATE_HEADER)) return send(request);
+    const presented = new Request(request);
+    presented.headers.delete(CLIENT_CERTIFICATE_HEADER);
+    if (fingerprint) presented.headers.set(CLIENT_CERTIFICATE_HEADER, fingerprint);
+    return send(presented);
+  };
+};
+
 /** Sends a request meant for a provider's host to the process that hosts the twins, and trusts nobody but it. */
-export function twinsFetch(twinsUrl: string, caPem: string): Transport {
-  const live = liveFetch({ tls: { ca: caPem } });
+export function twinsFetch(twinsUrl: string, caPem: string, certificate?: ClientCertificate): Transport {
+  const live = liveFetch({ tls: { ...certificate, ca: caPem } });
   const send = async (request: Request) => {
     const { host, pathname, search } = new URL(request.url);
     const headers = new Headers(request.headers);

@@ -8,6 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { z } from "zod";
 import type { Clock } from "../schema/clock.ts";
 import type { Fetch } from "./provider.ts";
+import { CLIENT_CERTIFICATE_HEADER } from "./transport.ts";
 import {
   DELIVERY_FAULTS, failing, Faults, halfAnswer, htmlPage, misshapen, networkError, REQUEST_FAULTS, SECRET_NAME, SHAPE_FAULTS, tooMany, truncated, TwinFault,
   type ActiveFault, type FaultKind,
@@ -297,7 +298,7 @@ class HostedTwin {
   }
 
   #maskedHeaders(headers: Record<string, string>): Record<string, string> {
-    const shown = Object.entries(headers).map(([name, value]) =>
+    const shown = Object.entries(headers).filter(([name]) => name !== CLIENT_CERTIFICATE_HEADER).map(([name, value]) =>
       [name, SECRET_NAME.test(name) ? masked(value) : this.#masked(value)]);
     return Object.fromEntries(shown);
   }

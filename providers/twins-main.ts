@@ -12,10 +12,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../schema/clock.ts";
-import { TWIN_HOST_HEADER } from "./transport.ts";
+import { CLIENT_CERTIFICATE_HEADER, TWIN_HOST_HEADER } from "./transport.ts";
 import { hostTwins, SETTLE_AFTER_MS, type TwinHost } from "./twin-host.ts";
 import { MemoryTwinStore } from "./twin-memory.ts";
 import type { TwinDefinition, TwinStep } from "./twin.ts";
@@ -45,7 +46,8 @@ export async function startTwins(options: {
     send: (webhook) => fetch(webhook, { redirect: "manual" }),
   });
   const { caPem, certPem, keyPem } = await newTestTls(systemClock.now());
-  const server = createServer({ cert: certPem, key: keyPem });
+  // Any certificate is taken, and none is: each twin knows which its accounts present.
+  const server = createServer({ cert: certPem, key: keyPem, requestCert: true, rejectUnauthorized: false });
   server.on("request", (incoming, outgoing) => void serve(host, incoming, outgoing));
   await new Promise<void>((listening, failed) => {
     server.once("error", failed);
@@ -103,6 +105,9 @@ async function toRequest(incoming: IncomingMessage): Promise<Request> {
   }
   const meantFor = headers.get(TWIN_HOST_HEADER) ?? incoming.headers.host;
   headers.delete(TWIN_HOST_HEADER);
+  headers.delete(CLIENT_CERTIFICATE_HEADER);
+  const { fingerprint256 } = (incoming.socket as TLSSocket).getPeerCertificate();
+  if (fingerprint256) headers.set(CLIENT_CERTIFICATE_HEADER, fingerprint256.replaceAll(":", "").toLowerCase());
   const body = await bodyOf(incoming);
   return new Request(`https://${meantFor}${incoming.url}`, {
     method: incoming.method, headers, ...(body.length > 0 && { body: body }),

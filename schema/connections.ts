@@ -40,9 +40,11 @@ export const sessionConnections = operation({
   examples: [{ input: { session_id: sessionId }, output: { servers: [sessionServer], tools: sessionTools } }],
 });
 
-/** Longest secret, and longest secret of a webhook. Source: facts 4.3. */
+/** Longest secret given alone, and longest secret of a webhook. Source: facts 4.3. */
 export const SECRET_CHARS_MAX = 4_096;
 const WEBHOOK_SECRET_CHARS_MAX = 1_024;
+/** Longest of several credentials: a certificate with its chain. */
+export const CREDENTIAL_CHARS_MAX = 16_384;
 /** Largest `connection_metadata`. Source: facts 4.3. */
 export const METADATA_KEYS_MAX = 64;
 export const METADATA_BYTES_MAX = 32 * 1024;
@@ -70,6 +72,8 @@ export type Connection = z.output<typeof Connection>;
 const serverId = z.string().min(1).max(64);
 const userId = z.string().min(1).max(128);
 const secret = z.string().min(1).max(SECRET_CHARS_MAX);
+const credential = z.string().min(1).max(CREDENTIAL_CHARS_MAX);
+const SECRETS = `expected text of 1 to ${SECRET_CHARS_MAX} characters, or an object of texts of at most ${CREDENTIAL_CHARS_MAX} by the names of the server's fields`;
 
 export const listConnections = operation({
   name: "connections.list",
@@ -102,7 +106,7 @@ export const createConnection = operation({
   successStatus: 201,
   input: z.object({
     server_id: serverId,
-    secret: z.union([secret, z.record(z.string(), secret)], { error: `expected text of 1 to ${SECRET_CHARS_MAX} characters, or an object of such by the names of the server's fields` })
+    secret: z.union([secret, z.record(z.string(), credential)], { error: SECRETS })
       .describe("The credential where the server takes one, else all of them by the names in its auth schema. A test key's are not kept: its twin has its own."),
     display_name: z.string().min(1).max(128).optional(),
     user_id: userId.optional().describe("Connects it for this user alone."),

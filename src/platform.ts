@@ -1,5 +1,6 @@
 /** What every subject of the server works with. Built once in `server.ts`; a test builds it with a clock it can move. */
 import type { Logger } from "pino";
+import type { ClientCertificate } from "../providers/client-certificate.ts";
 import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
 import type { Clock } from "../schema/clock.ts";
 import type { Environment } from "../schema/tool-calls.ts";
@@ -20,8 +21,8 @@ export interface Platform {
   leases: Leases;
   vault: Vault;
   providers: readonly ProviderDefinition[];
-  /** The one place that decides where a provider's requests go: its twin in test, its real host in live. */
-  transport(environment: Environment): Fetch;
+  /** The one place that decides where a provider's requests go: its twin in test, its real host in live; with the certificate given. */
+  transport(environment: Environment, certificate?: ClientCertificate): Fetch;
   /** Opens an account at a provider's twin. Test projects only. */
   openTwinAccount(providerId: string, account: { webhookUrl: string }): Promise<TwinAccountOpened>;
   /** Where providers reach us: `http://localhost:4000`. */

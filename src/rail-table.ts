@@ -1,5 +1,6 @@
 /** The rails and providers as a page for people (`providers/RAILS.md`), generated from the code so that it cannot be out of date. */
 import { providers } from "../providers/index.ts";
+import { banks } from "../providers/pix-bcb/banks/index.ts";
 import { rails, type Rail } from "../providers/rails.ts";
 
 export function railTable(): string {
@@ -24,5 +25,5 @@ const cells = (texts: readonly string[]): string => `| ${texts.join(" | ")} |`;
 
 const liveOf = ({ refusedLive }: Rail): string => (refusedLive === undefined ? "beta" : `refused: ${refusedLive}`);
 
-/** Two definitions may share a folder. */
-const folderOf = (id: string): string => (id === "stripe-acp" ? "stripe" : id);
+/** Some definitions share a folder. */
+const folderOf = (id: string): string => (banks.some((bank) => bank.id === id) ? "pix-bcb" : id === "stripe-acp" ? "stripe" : id);

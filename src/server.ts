@@ -8,7 +8,7 @@ import type { Logger } from "pino";
 import { defaultBounds } from "../agent/bounds.ts";
 import { providers as everyProvider, twins as everyTwin } from "../providers/index.ts";
 import type { Fetch, ProviderDefinition } from "../providers/provider.ts";
-import { liveFetch, twinsFetch } from "../providers/transport.ts";
+import { liveFetch, presenting, tlsOf, transportPool, twinsFetch } from "../providers/transport.ts";
 import { hostTwins, type TwinHost } from "../providers/twin-host.ts";
 import type { TwinStep } from "../providers/twin.ts";
 import { systemClock, type Clock } from "../schema/clock.ts";
@@ -259,14 +259,15 @@ async function providersReach(
   { settings }: ServerOptions,
   hosting: { db: Database; jobs: Platform["jobs"]; clock: Clock; send: Fetch },
 ): Promise<ProvidersReach> {
-  const live = liveFetch();
+  const live = transportPool((certificate) => liveFetch(tlsOf(certificate)));
   if (settings.TWINS_URL) {
     const twinsUrl = settings.TWINS_URL;
-    const toTwins = twinsFetch(twinsUrl, await readTwinsCa(settings.TWINS_CA_FILE!));
+    const twinsCa = await readTwinsCa(settings.TWINS_CA_FILE!);
+    const toTwins = transportPool((certificate) => twinsFetch(twinsUrl, twinsCa, certificate));
     return {
       twins: undefined,
-      transport: (environment) => (environment === "test" ? toTwins : live),
-      openTwinAccount: (providerId, account) => openRemoteAccount(toTwins, twinsUrl, providerId, account),
+      transport: (environment, certificate) => (environment === "test" ? toTwins : live).for(certificate),
+      openTwinAccount: (providerId, account) => openRemoteAccount(toTwins.for(), twinsUrl, providerId, account),
       closeTransport: async () => void (await Promise.all([live.close(), toTwins.close()])),
     };
   }
@@ -276,7 +277,7 @@ async function providersReach(
   });
   return {
     twins,
-    transport: (environment) => (environment === "test" ? twins.fetch : live),
+    transport: (environment, certificate) => (environment === "test" ? presenting(twins.fetch, certificate) : live.for(certificate)),
     openTwinAccount: (providerId, account) => twins.openAccount(providerId, account),
     closeTransport: () => live.close(),
   };

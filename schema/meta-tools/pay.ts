@@ -49,6 +49,7 @@ export const pay = metaTool({
     settled: z.boolean(),
     end_to_end_id: z.string().optional(),
     recipient: z.string().optional(),
+    requires_approval: z.boolean().optional().describe("A person at the paying bank must approve it before anything moves."),
   }),
 });
 export type PayoutRequest = z.output<typeof pay.input>;

@@ -1,5 +1,6 @@
 /** A project's connections: which servers it can reach, and with what credentials. */
-import type { ConnectionConfig, Provider } from "../../providers/provider.ts";
+import { clientCertificate } from "../../providers/client-certificate.ts";
+import type { ConnectionConfig, Fetch, Provider, ProviderDefinition } from "../../providers/provider.ts";
 import type { Environment } from "../../schema/tool-calls.ts";
 import { transaction, type Database, type TransactionSql } from "../db/connect.ts";
 import { columnsOf } from "../db/columns.ts";
@@ -110,8 +111,15 @@ export async function findConnection({ db }: Pick<Platform, "db">, serverId: str
 export async function openProvider(platform: Platform, connection: Connection): Promise<Provider> {
   const definition = platform.providers.find((provider) => provider.id === connection.serverId);
   if (!definition) throw new Error(`no adapter for ${connection.serverId}`);
-  return definition.connect(await connectionConfig(platform, connection), platform.transport(connection.environment));
+  const config = await connectionConfig(platform, connection);
+  return definition.connect(config, reach(platform, definition, connection, config));
 }
+
+/** How an opened connection's requests go out: with its client certificate, where the provider asks for one. */
+export const reach = (
+  platform: Pick<Platform, "transport">, { mutualTls }: Pick<ProviderDefinition, "mutualTls">,
+  { environment }: Pick<Connection, "environment">, { credentials }: Pick<ConnectionConfig, "credentials">,
+): Fetch => platform.transport(environment, mutualTls ? clientCertificate(credentials) : undefined);
 
 /** What an adapter is given of a connection, opened for one call. */
 export async function connectionConfig(platform: Platform, connection: Connection): Promise<ConnectionConfig> {

@@ -1,18 +1,23 @@
 /** The page on which a user connects a server, as HTML: plain, without scripts, and usable by keyboard and screen reader. */
 import { createHash } from "node:crypto";
 import type { ConnectionField, ProviderDefinition } from "../../providers/provider.ts";
-import { SECRET_CHARS_MAX } from "../../schema/connections.ts";
+import { CREDENTIAL_CHARS_MAX, SECRET_CHARS_MAX } from "../../schema/connections.ts";
 import type { ConnectLink } from "./links.ts";
 
 export interface FormField extends ConnectionField {
   /** Its name in the form: `secret.api_key`, `setting.instance_id`. */
   input: string;
+  /** Of several lines: a certificate, a key. */
+  isLong: boolean;
+  charsMax: number;
 }
 
-export const formFields = ({ credentials, settings }: ProviderDefinition): FormField[] => [
-  ...credentials.map((field) => ({ ...field, input: `secret.${field.name}` })),
-  ...settings.map((field) => ({ ...field, input: `setting.${field.name}` })),
+export const formFields = ({ authType, credentials, settings }: ProviderDefinition): FormField[] => [
+  ...credentials.map((field) => sized({ ...field, input: `secret.${field.name}`, isLong: authType === "cert" && field.secret })),
+  ...settings.map((field) => sized({ ...field, input: `setting.${field.name}`, isLong: false })),
 ];
+
+const sized = (field: Omit<FormField, "charsMax">): FormField => ({ ...field, charsMax: field.isLong ? CREDENTIAL_CHARS_MAX : SECRET_CHARS_MAX });
 
 /** What was typed, and what is wrong with it, by the name of the input. Secrets are not shown again. */
 export interface Typed {
@@ -20,16 +25,17 @@ export interface Typed {
   problems: ReadonlyMap<string, string>;
 }
 
-export function formPage({ title, authType, ...definition }: ProviderDefinition, link: ConnectLink, { values, problems }: Typed): string {
+export function formPage(provider: ProviderDefinition, link: ConnectLink, { values, problems }: Typed): string {
+  const { title } = provider;
   const heading = `Connect ${title}`;
-  const fields = formFields({ title, authType, ...definition });
+  const fields = formFields(provider);
   return page(problems.size > 0 ? `Not connected yet: ${heading}` : heading, `
 <h1>${text(heading)}</h1>
 <p><strong>${text(link.orgName)}</strong> (${text(link.projectName)}) asks to use ${text(title)} for you.
 Your keys are encrypted here and used for that alone. Afterwards you go on to <strong>${text(new URL(link.redirectUri).host)}</strong>.</p>
 ${link.environment === "test" ? SANDBOX_NOTE : ""}${summary(fields, problems)}
 <form method="post" autocomplete="off">
-${fields.map((field) => formField(field, { isLong: authType === "cert" && field.secret, value: values.get(field.input), problem: problems.get(field.input) })).join("\n")}
+${fields.map((field) => formField(field, { value: values.get(field.input), problem: problems.get(field.input) })).join("\n")}
 <button type="submit">Connect</button>
 </form>`);
 }
@@ -47,13 +53,13 @@ function summary(fields: readonly FormField[], problems: ReadonlyMap<string, str
 }
 
 function formField(
-  { input, label, hint, secret, required }: FormField,
-  { isLong, value = "", problem }: { isLong: boolean; value: string | undefined; problem: string | undefined },
+  { input, label, hint, secret, required, isLong, charsMax }: FormField,
+  { value = "", problem }: { value: string | undefined; problem: string | undefined },
 ): string {
   const id = text(input);
   const notes = [hint !== undefined && `${id}-hint`, problem !== undefined && `${id}-problem`].filter(Boolean).join(" ");
   const attributes = [
-    `id="${id}" name="${id}" maxlength="${SECRET_CHARS_MAX}" autocomplete="off" autocapitalize="none" spellcheck="false"`,
+    `id="${id}" name="${id}" maxlength="${charsMax}" autocomplete="off" autocapitalize="none" spellcheck="false"`,
     required && "required",
     notes && `aria-describedby="${notes}"`,
     problem !== undefined && `aria-invalid="true"`,

@@ -3,7 +3,6 @@
  * site can borrow; a form that was not sent from this page is refused all the same.
  */
 import type { ProviderDefinition } from "../../providers/provider.ts";
-import { SECRET_CHARS_MAX } from "../../schema/connections.ts";
 import type { Platform } from "../platform.ts";
 import { contentSecurityPolicy, formFields, formPage, messagePage, type FormField, type Typed } from "./form.ts";
 import { findLink, useLink, type ConnectLink } from "./links.ts";
@@ -55,10 +54,10 @@ function isFromThisPage({ publicUrl }: Platform, { headers, url }: Request): boo
 function readForm(fields: readonly FormField[], sent: URLSearchParams): Typed {
   const values = new Map(fields.map(({ input }) => [input, sent.get(input)?.trim() ?? ""]));
   const problems = new Map<string, string>();
-  for (const { input, required } of fields) {
+  for (const { input, required, charsMax } of fields) {
     const { length } = values.get(input)!;
     if (required && length === 0) problems.set(input, "please fill this in");
-    if (length > SECRET_CHARS_MAX) problems.set(input, `at most ${SECRET_CHARS_MAX} characters`);
+    if (length > charsMax) problems.set(input, `at most ${charsMax} characters`);
   }
   return { values, problems };
 }

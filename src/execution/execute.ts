@@ -207,12 +207,14 @@ function rowUnderWay(toolName: string, { serverId, targets: [target] }: Prepared
   };
 }
 
-function claimOf({ principal, sessionId, runId, origin, tool: toolName, headerKey }: ExecuteRequest, prepared: Prepared): Claim {
+function claimOf({ principal, sessionId, runId, origin, tool, headerKey }: ExecuteRequest, prepared: Prepared): Claim {
   const { name, canonical, fingerprint, plan, targets: [target], serverId, routing, failoverTrail } = prepared;
   const { idempotency_key: written, metadata } = canonical as { idempotency_key?: string; metadata?: Record<string, unknown> };
   const guarded = runId !== undefined && plan.identity !== undefined && plan.acts;
   return {
-    principal, sessionId, runId, origin, toolName, canonical: asKept(name, canonical), metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
+    // What is booked and looked up goes by the meta-tool, by whichever spelling it was called; another tool is kept as its caller wrote it.
+    toolName: isMetaTool(name) ? name : tool,
+    principal, sessionId, runId, origin, canonical: asKept(name, canonical), metadata, fingerprint, target, serverId, routing, failoverTrail, money: plan.money,
     settles: plan.acts ? plan.settles : undefined,
     mandate: plan.mandate,
     refundOf: prepared.refundOf,

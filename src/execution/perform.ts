@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Passthrough, type NativeTool } from "../../providers/native.ts";
 import { Rejected, type CallContext, type ConnectionConfig, type DeclineReason, type Outcome, type ProviderDefinition, type ProviderVerb } from "../../providers/provider.ts";
 import { isObject, type MetaTool } from "../../schema/meta-tools/meta-tool.ts";
-import { connectionConfig, openProvider, type Connection } from "../connections/connections.ts";
+import { connectionConfig, openProvider, reach, type Connection } from "../connections/connections.ts";
 import type { Platform } from "../platform.ts";
 
 export type Perform = (platform: Platform, connection: Connection, call: CallContext) => Promise<Outcome<object>>;
@@ -28,7 +28,7 @@ export const performVerb = (tool: MetaTool, verb: ProviderVerb, parsed: unknown)
 export const performNative = (definition: ProviderDefinition, tool: NativeTool, args: Record<string, unknown>): Perform =>
   async (platform, connection, call) => {
     const config = await connectionConfig(platform, connection);
-    const client = definition.native!.client(config, platform.transport(connection.environment));
+    const client = definition.native!.client(config, reach(platform, definition, connection, config));
     const spec = tool.request(args, call);
     const masked = masking(definition, config);
     try {

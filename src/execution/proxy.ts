@@ -4,11 +4,11 @@
  */
 import { z } from "zod";
 import type { HttpClient, Reply } from "../../providers/http.ts";
-import { Rejected, type CallContext, type ConnectionConfig, type ProviderDefinition } from "../../providers/provider.ts";
+import { Rejected, type CallContext, type ConnectionConfig, type Fetch, type ProviderDefinition } from "../../providers/provider.ts";
 import { Failure } from "../../schema/failures.ts";
 import type { Domain, Wire } from "../../schema/operation.ts";
 import type { proxyExecute as proxyOperation } from "../../schema/proxy.ts";
-import { connectionConfig, listConnected } from "../connections/connections.ts";
+import { connectionConfig, listConnected, reach } from "../connections/connections.ts";
 import type { Caller } from "../call.ts";
 import type { Platform } from "../platform.ts";
 import { knownServer } from "../rails/catalog.ts";
@@ -58,10 +58,10 @@ export function proxyPerformer({ providers }: Pick<Platform, "providers">, tool:
   return definition?.native && perform(definition, definition.native.client, input as ProxyRequest);
 }
 
-const perform = (definition: ProviderDefinition, open: (config: ConnectionConfig, fetch: ReturnType<Platform["transport"]>) => HttpClient, input: ProxyRequest): Perform =>
+const perform = (definition: ProviderDefinition, open: (config: ConnectionConfig, fetch: Fetch) => HttpClient, input: ProxyRequest): Perform =>
   async (platform, connection, call) => {
     const config = await connectionConfig(platform, connection);
-    const reply = await send(definition, open(config, platform.transport(connection.environment)), input, call);
+    const reply = await send(definition, open(config, reach(platform, definition, connection, config)), input, call);
     return { outcome: "accepted", ref: call.reference, state: "pending", action: "answered", result: readable(reply, maskingText(definition, config)) };
   };
 

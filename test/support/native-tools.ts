@@ -1,7 +1,9 @@
 /** A provider's own tools against its twin, in memory: each is run as the pipeline would, and what went out is kept. */
 import { randomUUID } from "node:crypto";
+import { clientCertificate } from "../../providers/client-certificate.ts";
 import { Passthrough } from "../../providers/native.ts";
 import { Rejected, type CallContext, type ProviderDefinition } from "../../providers/provider.ts";
+import { presenting } from "../../providers/transport.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinDefinition, TwinWebhook } from "../../providers/twin.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -26,11 +28,11 @@ export async function nativeWorld(definition: ProviderDefinition, twinDefinition
   const ran = new Set<string>();
   const { client, tools } = definition.native!;
   const open = (change: { credentials?: Record<string, string>; settings?: Record<string, string> } = {}) =>
-    client({ ...account, ...change, baseUrl: definition.hosts.test }, async (request) => {
+    client({ ...account, ...change, baseUrl: definition.hosts.test }, presenting(async (request) => {
       const { method, url, headers } = request;
       sent.push({ method, url, headers, body: await request.clone().text() });
       return twin.fetch(request);
-    });
+    }, definition.mutualTls && clientCertificate(account.credentials)));
 
   /** The answer as it came; throws what the client throws. */
   async function run(name: string, args: object = {}, http = open()): Promise<any> {

@@ -12,6 +12,8 @@ import {
   type ProviderVerbs,
 } from "../../providers/provider.ts";
 import type { RequestFaultKind, TwinFault } from "../../providers/twin-faults.ts";
+import { clientCertificate } from "../../providers/client-certificate.ts";
+import { presenting } from "../../providers/transport.ts";
 import { hostTwins, type TwinHost } from "../../providers/twin-host.ts";
 import { MemoryTwinStore } from "../../providers/twin-memory.ts";
 import type { TwinAccount, TwinDefinition } from "../../providers/twin.ts";
@@ -173,7 +175,10 @@ async function newWorld({ definition, twin, ...subject }: ConformanceSubject, la
       await clock.advance(SETTLE_AFTER_MS);
       await store.runDue((step) => host.run(twin.id, step));
     },
-    connect: (change) => definition.connect({ ...connection, ...change }, fetch),
+    connect: (change) => {
+      const config = { ...connection, ...change };
+      return definition.connect(config, presenting(fetch, definition.mutualTls && clientCertificate(config.credentials)));
+    },
   };
   world.provider = world.connect({});
   return world;

@@ -10,7 +10,8 @@ import { typescriptSdk } from "./support/typescript-sdk.ts";
 const wire = await startWire();
 /** Every server there is, twenty a session: the whole of what may be advertised. */
 const ids = (await cli(wire.client).serversList()).map(([id]) => id!);
-const sessions = await Promise.all([ids.slice(0, 20), ids.slice(20)].map((servers) => typescriptSdk(wire.client).create("maria", { servers })));
+const twenties = Array.from({ length: Math.ceil(ids.length / 20) }, (_, nth) => ids.slice(nth * 20, nth * 20 + 20));
+const sessions = await Promise.all(twenties.map((servers) => typescriptSdk(wire.client).create("maria", { servers })));
 const lists = await Promise.all(sessions.map((session) => session.tools()));
 const session = await typescriptSdk(wire.client).create("maria", { servers: ["asaas"] });
 const tools = await session.tools();

@@ -1,11 +1,20 @@
 /** A meta-tool named with the provider it is to go through, as a reader of discover joins the two. */
 import { expect, test } from "vitest";
 import { mariaCharge, startApp } from "../../support/app.ts";
+import { postings } from "../../support/money.ts";
 
 const app = await startApp();
 
 test.each(["mercado-pago/codespar_charge", "mercado-pago__codespar_charge"])("%s is a charge through Mercado Pago", async (tool) => {
-  expect(await app.run(tool, mariaCharge)).toMatchObject({ success: true, tool, provider: "mercado-pago" });
+  expect(await app.run(tool, mariaCharge)).toMatchObject({ success: true, tool: "codespar_charge", provider: "mercado-pago" });
+});
+
+test.each(["asaas/codespar_charge", "asaas__codespar_charge"])("%s is booked when it settles, and can be given back", async (tool) => {
+  const { tool_call_id } = await app.run(tool, mariaCharge);
+  await app.pass(10_000);
+  expect(await app.call("payments.status", { tool_call_id: tool_call_id! })).toMatchObject({ status: "succeeded" });
+  expect(await postings(app, tool_call_id)).toEqual([expect.stringContaining("income:sales -15000")]);
+  expect(await app.run("codespar_pay", { refund_of: tool_call_id })).toMatchObject({ success: true, provider: "asaas" });
 });
 
 test("codespar/codespar_charge is the meta-tool itself, and a server that is on no rail of it is named", async () => {

@@ -63,7 +63,7 @@ describe("servers", () => {
     [{ country: "AR" }, ["afip", "andreani", "payway"]],
     [{ q: "ENVIO melhor" }, ["melhor-envio"]],
     [{ status: "beta", category: "identity" }, ["konduto", "persona", "sift", "truora"]],
-    [{ auth_type: "cert" }, ["afip"]],
+    [{ auth_type: "cert" }, ["afip", "banco-do-brasil", "bradesco", "c6", "caixa", "inter", "itau", "original", "santander", "sicoob", "sicredi"]],
     [{ q: "nothing like it" }, []],
   ])("filters by %o", async (filter, ids) => {
     const { servers, filtered } = await app.call("servers.list", filter);
