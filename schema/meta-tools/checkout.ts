@@ -19,7 +19,7 @@ export const checkout = metaTool({
     })).min(1).max(ITEMS_MAX),
     method: z.enum(["pix", "card", "boleto"]).default("pix"),
     currency: CurrencyCode.default("BRL"),
-    buyer: z.object({ ...party, name: z.string().min(1).max(200) }).describe("document required for Pix and boleto"),
+    buyer: z.object({ ...party, name: z.string().min(1).max(200) }).describe("document required for Pix and boleto; in test a stand-in buys where nobody is named"),
     description: z.string().max(500).optional(),
     reference: z.string().max(128).optional().describe("order id, if there is one"),
   },

@@ -12,7 +12,7 @@ type Answer = Record<string, unknown>;
 export type Mocks = Record<string, Answer | Answer[]>;
 
 /** Tools that answer although a session is strict: they reach no provider. */
-const ALWAYS_REAL = ["codespar_discover", "codespar_manage_connections"];
+const ALWAYS_REAL = ["codespar_discover", "codespar_manage_connections", "codespar_list_tools"];
 
 const NATIVE_KEY = /^[a-z0-9][a-z0-9-]*\/[a-z0-9][a-z0-9_-]*$/;
 

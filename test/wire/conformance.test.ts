@@ -165,7 +165,7 @@ describe("what callers really write", () => {
     expect(read.result).toMatchObject({ success: true, data: { id: result.tool_call_id, status: "pending", settled: false, amount: 700 } });
   });
 
-  test.todo("policy_denied and approval_required are outcome objects in `data`: no policy or approval exists here that could refuse a call");
+  test.todo("approval_required is an outcome object in `data`: approvals are not built yet (policy_denied: test/src/mandates/spend.test.ts)");
 
   test("a Pix code is paid, and not repeated", async () => {
     const charged = await execute("codespar_charge", { amount: 900, currency: "BRL", method: "pix", buyer });

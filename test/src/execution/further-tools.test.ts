@@ -23,6 +23,14 @@ test("prices may be in major units, and a total that is given wins over the sum"
   expect(await app.run("codespar_checkout", { items: [], buyer })).toMatchObject({ success: false, field: "items" });
 });
 
+test("a cart of nobody has a stand-in for its buyer in test, and is refused live", async () => {
+  const items = [{ name: "Cap", price: 4_900 }];
+  expect(await app.run("codespar_checkout", { items })).toMatchObject({ success: true, data: { amount: 4_900 } });
+  const { id: session_id } = await app.call("sessions.create", { user_id: "u" }, { credential: liveKey });
+  expect(await app.call("tools.execute", { session_id, tool: "codespar_checkout", input: { items } }, { credential: liveKey }))
+    .toMatchObject({ success: false, code: "invalid_args", field: "buyer" });
+});
+
 test("a session lists the tools it may call", async () => {
   const { id: session_id } = await app.call("sessions.create", { user_id: "u", servers: ["asaas"] });
   const listed = await app.call("tools.execute", { session_id, tool: "codespar_list_tools", input: {} });

@@ -1,6 +1,6 @@
 /** A whole server that listens, and a fetch on which every exchange with it is held against the published contract. */
-import { afterAll, afterEach, describe, expect } from "vitest";
-import type { App, startApp } from "../../support/app.ts";
+import { afterAll, afterEach, expect } from "vitest";
+import { liveKey, startApp, testKey, type App } from "../../support/app.ts";
 import { messagesApi, type MessagesApi, type Turn } from "../../support/messages-api.ts";
 import { contractFetch, type ContractFetch, type Fetch } from "./contract.ts";
 
@@ -28,8 +28,6 @@ export interface ClientOptions {
 /** turns  what a model answers, one a request; without them the offline planner answers */
 export async function startWire(options: Parameters<typeof startApp>[0] & { turns?: readonly Turn[] } = {}): Promise<Wire> {
   const { turns, ...appOptions } = options;
-  // Loaded late: the suites that are skipped would otherwise load the whole server each, and that is most of what they cost.
-  const { liveKey, startApp, testKey } = await import("../../support/app.ts");
   const model = turns && messagesApi(turns);
   const modelServer = await model?.listen();
   afterAll(() => modelServer?.close());
@@ -45,6 +43,3 @@ export async function startWire(options: Parameters<typeof startApp>[0] & { turn
   const client = { baseUrl, apiKey: testKey, fetch: contract.fetch };
   return { app, baseUrl, ...contract, client, live: { ...client, apiKey: liveKey }, model };
 }
-
-/** The same for a suite of what is still being built: nothing is started for one that is skipped. */
-export const startWireFor = async (suite: unknown): Promise<Wire> => (suite === describe ? startWire() : (undefined as unknown as Wire));
