@@ -53,7 +53,7 @@ class WhatsappCloudTwin implements Twin {
     await this.#context.store.put(`account/${account.token}`, account);
     return {
       credentials: { access_token: account.token },
-      settings: { phone_number_id: account.phoneId, business_account_id: account.accountId, verify_token: randomBytes(12).toString("base64url") },
+      settings: { phone_number_id: account.phoneId, business_account_id: account.accountId, verify_token: randomBytes(12).toString("hex") },
       webhookSecret: account.webhookSecret,
     };
   }

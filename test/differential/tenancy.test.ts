@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { operations, subscriptions, type OperationName, type SubscriptionName } from "../../schema/index.ts";
 import type { AnyOperation } from "../../schema/operation.ts";
 import { mariaCharge, startApp } from "../support/app.ts";
-import { contractDoor, inProcess, jsonSchemaOf, streamingDoors, wireDoors, type Json } from "../support/doors.ts";
+import { contractDoor, inProcess, jsonSchemaOf, streamingDoors, wireDoors, type FailedOutcome, type Json, type Watch } from "../support/doors.ts";
 import { rowsOf } from "../support/sameness.ts";
 import { newTenant, type Tenant } from "../support/tenants.ts";
 
@@ -58,7 +58,7 @@ async function belongingsOf(tenant: Tenant, buyer: string): Promise<Belongings> 
   const { mandate_id } = await tenant.call("consents.submit", { token, consumer_id });
   const first = async (name: SubscriptionName, input: object) => {
     const context = app.context({ credential: tenant.key, signal: AbortSignal.timeout(10_000) });
-    for await (const { id } of await app.door.subscribe(name, { session_id, ...input }, context)) return id;
+    for await (const { id } of await app.door.subscribe(name, input, context)) return id;
     throw new Error(`${name} had nothing to say`);
   };
   return {
@@ -66,8 +66,9 @@ async function belongingsOf(tenant: Tenant, buyer: string): Promise<Belongings> 
     cursors: {
       "sessions.list": session_id, "sessions.logs": tool_call_id, "toolCalls.list": tool_call_id, "connections.list": connection_id,
       "keys.list": key_id, "projects.list": tenant.projectId, "ledger.transactions": transactions[0]!.id, "mandates.list": mandate_id,
-      "toolCalls.watch": await first("toolCalls.watch", {}),
-      "sessions.sendStream": await first("sessions.sendStream", { message: "hello" }),
+      "toolCalls.watch": await first("toolCalls.watch", { session_id }),
+      "logs.watch": await first("logs.watch", {}),
+      "sessions.sendStream": await first("sessions.sendStream", { session_id, message: "hello" }),
     },
   };
 }
@@ -133,6 +134,12 @@ const overheard = {
 };
 const doors = [contractDoor(app), ...wireDoors(overheard)];
 
+/** A log has no end of its own: it has been read when it tells of a call that the asker has just made. */
+async function untilHeard({ items, ended }: Watch): Promise<FailedOutcome | undefined> {
+  const { tool_call_id } = await asker.run("codespar_discover", { use_case: "ship" });
+  return Promise.race([ended, expect.poll(() => items.map(({ id }) => id), { timeout: 10_000 }).toContain(tool_call_id).then(() => undefined)]);
+}
+
 describe("the asker's own", () => {
   const reads = every.filter(({ effect, kind }) => effect === "reads" && kind === "unary");
 
@@ -168,7 +175,7 @@ describe.each(strangers)("of %s", (_whose, tenant, theirs) => {
     for (const door of streamingDoors(overheard)) {
       heard = "";
       const watch = door.watch(name as SubscriptionName, input, { key: asker.key });
-      const failure = await watch.ended;
+      const failure = await (name === "logs.watch" ? untilHeard(watch) : watch.ended);
       expect([door.name, failure?.code ?? "an answer"]).toEqual([door.name, expect.stringMatching(ending(operation, place))]);
       expect([door.name, leaked(JSON.stringify([failure, watch.items]) + heard, theirs, input[place])]).toEqual([door.name, []]);
       await watch.stop();

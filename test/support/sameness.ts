@@ -22,6 +22,9 @@ const chance: readonly (readonly [kind: string, form: RegExp])[] = [
   // Of the companies that twins of tax authorities open.
   ["cnpj", /\b\d{8}0001\d{2}\b/],
   ["cuit", /\b30\d{9}\b/],
+  // Counted, or drawn, for each account that twins of ePayco and Meta open.
+  ["merchant", /\b500\d{3}\b/],
+  ["graph_id", /\b\d{15}\b/],
   ["link_token", /\blnk_[A-Za-z0-9]{16,}\b/],
   ["code", /\b(?:pay_|asaas\.com\/i\/)[a-z0-9]{16}\b/],
   // Counted over all accounts of a twin.

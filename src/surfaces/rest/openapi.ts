@@ -391,7 +391,7 @@ const hostPaths: Record<string, Json> = {
       ...plain("server.visited", "A provider's question before it posts here (WhatsApp Cloud), or the buyer whom a provider's page sends back (Webpay).", {
         200: {
           description: "The provider's challenge, or a page that says that the shop may be gone back to.", headers,
-          content: { "text/plain": { schema: { type: "string" }, example: "1158201444" }, "text/html": { schema: { type: "string" } } },
+          content: { "text/plain": { schema: { type: "string" }, example: "1158201444" }, "text/html": { schema: { type: "string" }, example: "<!doctype html><title>Thank you</title>" } },
         },
         303: { description: "To the shop's own page.", headers },
         401: failed("notification_rejected"),

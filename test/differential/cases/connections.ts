@@ -6,7 +6,7 @@ export const connectionCases: Cases = {
   "connections.list": [
     {
       title: "lists every connection, newest first",
-      call: () => ({ input: {} }),
+      call: () => ({ input: { limit: 100 } }),
       answer: { connections: expect.arrayContaining([expect.objectContaining({ server_id: "asaas", status: "connected", user_id: null })]), next_before: null },
     },
     {
