@@ -24,12 +24,12 @@ export interface Tenant {
   neighbour(environment?: Environment, settings?: ProjectSettings): Promise<Tenant>;
 }
 
-/** A test project, every twin connected, in an organization of its own. Two of them differ in ids and keys alone. */
-export async function newTenant(app: App): Promise<Tenant> {
+/** A test project, every twin (or those of `servers`) connected, in an organization of its own. Two of them differ in ids and keys alone. */
+export async function newTenant(app: App, servers?: readonly string[]): Promise<Tenant> {
   const now = app.clock.now();
   const orgId = newId("organization", now);
   await app.platform.db.sql`insert into organizations (id, name, created_at) values (${orgId}, 'Tenant', ${now})`;
-  return newProject(app, { orgId, environment: "test", number: 1, settings: { merchant: sandboxMerchant } });
+  return newProject(app, { orgId, environment: "test", number: 1, settings: { merchant: sandboxMerchant }, servers });
 }
 
 interface ProjectSpec {
@@ -38,9 +38,11 @@ interface ProjectSpec {
   /** Which one of its organization. */
   number: number;
   settings: ProjectSettings;
+  /** Whose twins are connected; all of them unless told. */
+  servers?: readonly string[] | undefined;
 }
 
-async function newProject(app: App, { orgId, environment, number, settings }: ProjectSpec): Promise<Tenant> {
+async function newProject(app: App, { orgId, environment, number, settings, servers }: ProjectSpec): Promise<Tenant> {
   const { sql } = app.platform.db;
   const now = app.clock.now();
   const projectId = newId("project", now);
@@ -48,7 +50,7 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
     insert into projects (org_id, id, name, slug, environment, is_default, settings, created_at)
     values (${orgId}, ${projectId}, ${`Project ${number}`}, ${`project-${number}`}, ${environment}, ${number === 1},
       ${sql.json(settings as never)}, ${now})`;
-  if (environment === "test") await connectInOrder(app, { orgId, projectId });
+  if (environment === "test") await connectInOrder(app, { orgId, projectId }, servers);
 
   const addKey: Tenant["addKey"] = async ({ scopes = ["*"], revoked = false }) => {
     const key = newKey(environment);
@@ -67,13 +69,14 @@ async function newProject(app: App, { orgId, environment, number, settings }: Pr
     orgId, projectId, key, addKey, call, session,
     run: async (tool, input) => call("tools.execute", { session_id: await session(), tool, input }),
     neighbour: (other = "test", its = { merchant: sandboxMerchant }) =>
-      newProject(app, { orgId, environment: other, number: (projects += 1), settings: its }),
+      newProject(app, { orgId, environment: other, number: (projects += 1), settings: its, servers }),
   };
 }
 
 /** One a millisecond: lists of connections are in the order of their ids, which within one is left to chance. */
-async function connectInOrder({ platform }: App, project: { orgId: string; projectId: string }): Promise<void> {
-  const { clock, providers } = platform;
+async function connectInOrder({ platform }: App, project: { orgId: string; projectId: string }, servers?: readonly string[]): Promise<void> {
+  const { clock } = platform;
+  const providers = platform.providers.filter(({ id }) => servers?.includes(id) ?? true);
   for (const [index, provider] of providers.entries()) {
     const at = new Date(clock.now().getTime() - providers.length + index);
     const then = { now: () => at, sleep: (ms: number) => clock.sleep(ms) };

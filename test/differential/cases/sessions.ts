@@ -125,11 +125,11 @@ export const sessionCases: Cases = {
     {
       title: "lists the servers that a session names, connected or not",
       call: async (scene) => {
-        const { connections } = await scene.call("connections.list", { server_id: "siigo" });
+        const { connections } = await scene.call("connections.list", { server_id: "bitso" });
         await scene.call("connections.revoke", { connection_id: connections[0]!.id });
-        return { input: { session_id: await scene.session({ servers: ["siigo", "asaas"] }) } };
+        return { input: { session_id: await scene.session({ servers: ["bitso", "asaas"] }) } };
       },
-      answer: { servers: [{ id: "siigo", connected: false }, { id: "asaas", connected: true }] },
+      answer: { servers: [{ id: "bitso", connected: false }, { id: "asaas", connected: true }] },
     },
     { title: "knows no other session", call: () => ({ input: { session_id: NOWHERE } }), failure: noSession },
   ],
