@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { toDecimal, type Money } from "../schema/money.ts";
 import type { StateOf } from "../schema/settlement.ts";
-import { SetupMissing, type ConnectionField, type DeclineReason, type Outcome } from "./provider.ts";
+import { Rejected, SetupMissing, type ConnectionField, type DeclineReason, type Outcome } from "./provider.ts";
 
 export type Declined = Extract<Outcome<never>, { outcome: "declined" }>;
 
@@ -12,6 +12,18 @@ const REFUSAL_CHARS_MAX = 200;
 /** A decline; what `message` says is cut, since a provider wrote part of it. */
 export const declined = (reason: DeclineReason, message: string, field?: string): Declined =>
   ({ outcome: "declined", reason, message: message.slice(0, REFUSAL_CHARS_MAX), ...(field && { field }) });
+
+/** A verb whose provider's refusals become declines; whatever else goes wrong stays what it is. */
+export const orDeclined = <Asked extends unknown[], Result>(
+  verb: (...asked: Asked) => Promise<Outcome<Result>>, toDecline: (rejected: Rejected) => Declined,
+) => async (...asked: Asked): Promise<Outcome<Result>> => {
+  try {
+    return await verb(...asked);
+  } catch (error) {
+    if (error instanceof Rejected) return toDecline(error);
+    throw error;
+  }
+};
 
 /** A value that only an operator can give. Throws SetupMissing. */
 export function required(values: Readonly<Record<string, string>>, name: string): string {

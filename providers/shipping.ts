@@ -13,7 +13,6 @@ export const invalid = (field: string, message: string): Declined => declined("i
 
 export type Place = NonNullable<ShipRequest["destination"]>;
 export type Item = NonNullable<ShipRequest["items"]>[number];
-export type ShipVerb = (request: ShipRequest, call: CallContext) => Promise<Outcome<ShipResult>>;
 type Settings = Readonly<Record<string, string>>;
 
 /** What `originOf` and `parcelOf` read of a connection, in the words of a country. */
@@ -164,16 +163,6 @@ export const quoted = (offers: readonly Offer[], { reference }: CallContext): Ou
     })),
   },
 });
-
-/** Turns the refusals of a verb into declines. */
-export const orDeclined = (verb: ShipVerb, toDecline: (rejected: Rejected) => Declined): ShipVerb => async (request, call) => {
-  try {
-    return await verb(request, call);
-  } catch (error) {
-    if (error instanceof Rejected) return toDecline(error);
-    throw error;
-  }
-};
 
 /** What may fail without hiding what is done already; a later lookup makes up for it. */
 export async function softly<Value>(ask: () => Promise<Value>): Promise<Value | undefined> {

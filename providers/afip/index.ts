@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import type { HttpClient } from "../http.ts";
+import { orDeclined } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider, type ProviderDefinition,
@@ -53,14 +54,7 @@ interface Api {
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const api = (): Api => ({ http: soapClient(connection, fetch), connection });
   return {
-    invoice: async (request, call) => {
-      try {
-        return await invoice(api(), request, call);
-      } catch (error) {
-        if (error instanceof Rejected) return toDecline(error);
-        throw error;
-      }
-    },
+    invoice: orDeclined(async (request: InvoiceRequest, call: CallContext) => invoice(api(), request, call), toDecline),
     lookup: async (subject, call) => lookup(api(), subject, call),
   };
 }

@@ -9,13 +9,14 @@ import type { ShipRequest, ShipResult } from "../../schema/meta-tools/ship.ts";
 import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { orDeclined } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider,
   type ProviderDefinition,
 } from "../provider.ts";
 import {
-  choose, declined, invalid, ofCarrier, optional, orDeclined, parcelSettings, quoted, senderSettings, type Declined, type Offer,
+  choose, declined, invalid, ofCarrier, optional, parcelSettings, quoted, senderSettings, type Declined, type Offer,
 } from "../shipping.ts";
 import { withBearer } from "../tokens.ts";
 import { toOrder, toShipment, type Shipment } from "./shipment.ts";

@@ -10,6 +10,7 @@ import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge
 import { fromDecimal, isCurrency, toDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage,
   type LookupSubject, type NotificationScheme, type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
@@ -51,7 +52,7 @@ function open({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fetch
   if (!secretKey) throw new SetupMissing("secret_key");
   if (!notificationUrl) throw new SetupMissing("notification_url");
   if (!redirectUrl) throw new SetupMissing("redirect_url");
-  const headers = { authorization: `Basic ${Buffer.from(`${apiKey}:${secretKey}`).toString("base64")}` };
+  const headers = { authorization: basic(apiKey, secretKey) };
   return { http: httpClient({ provider: "clip", baseUrl, fetch, headers }), redirectUrl, notificationUrl };
 }
 

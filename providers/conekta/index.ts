@@ -9,6 +9,7 @@ import { normalizePhone } from "../../schema/documents.ts";
 import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge.ts";
 import type { PayoutRequest, PayoutResult } from "../../schema/meta-tools/pay.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type Fetch, type LookupSubject,
   type Observation, type Outcome, type Provider, type ProviderDefinition,
@@ -46,7 +47,7 @@ function clientFor({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): Ht
   if (!key) throw new SetupMissing("api_key");
   const headers = {
     accept: "application/vnd.conekta-v2.3.0+json",
-    authorization: `Basic ${Buffer.from(`${key}:`).toString("base64")}`,
+    authorization: basic(key, ""),
   };
   return httpClient({ provider: "conekta", baseUrl, fetch, headers });
 }

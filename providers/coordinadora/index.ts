@@ -9,13 +9,14 @@ import { z } from "zod";
 import type { ShipRequest, ShipResult } from "../../schema/meta-tools/ship.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient, type RequestSpec } from "../http.ts";
+import { orDeclined } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider,
   type ProviderDefinition,
 } from "../provider.ts";
 import {
-  choose, declined, invalid, ofCarrier, optional, orDeclined, parcelSettings, quoted, senderSettings, type Declined, type Offer,
+  choose, declined, invalid, ofCarrier, optional, parcelSettings, quoted, senderSettings, type Declined, type Offer,
 } from "../shipping.ts";
 import { cityOf, toQuestion, toShipment, toWaybill, type City, type Shipment } from "./shipment.ts";
 import { tools } from "./tools.ts";

@@ -10,6 +10,7 @@ import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge
 import { fromDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage,
   type LookupSubject, type NotificationScheme, type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
@@ -46,7 +47,7 @@ function clientFor({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): Ht
   if (!publicKey) throw new SetupMissing("public_key");
   if (!privateKey) throw new SetupMissing("private_key");
   const http = httpClient({ provider: "epayco", baseUrl, fetch, isRefusal });
-  const headers = { authorization: `Basic ${Buffer.from(`${publicKey}:${privateKey}`).toString("base64")}` };
+  const headers = { authorization: basic(publicKey, privateKey) };
   const grant = async (call: CallContext): Promise<Granted> => {
     const { token } = await http.ask({ method: "POST", path: "/login", body: {}, headers }, z.object({ token: z.string().min(1) }), call);
     return { token, expiresInSeconds: TOKEN_LIVES_SECONDS };

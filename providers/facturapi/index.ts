@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { orDeclined } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider, type ProviderDefinition,
@@ -58,14 +59,7 @@ interface Api {
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const api = (): Api => ({ http: clientFor(connection, fetch), settings: connection.settings, baseUrl: connection.baseUrl });
   return {
-    invoice: async (request, call) => {
-      try {
-        return await invoice(api(), request, call);
-      } catch (error) {
-        if (error instanceof Rejected) return toDecline(error);
-        throw error;
-      }
-    },
+    invoice: orDeclined(async (request: InvoiceRequest, call: CallContext) => invoice(api(), request, call), toDecline),
     lookup: async (subject, call) => lookup(api(), subject, call),
     referenceOf: async (event, call) => referenceOf(api(), event, call),
   };

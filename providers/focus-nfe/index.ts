@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { InvoiceRequest, InvoiceResult } from "../../schema/meta-tools/invoice.ts";
 import { completed, declined, setting, type Place } from "../brazilian-invoices.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic, orDeclined } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation, type Outcome, type Provider, type ProviderDefinition,
@@ -50,7 +51,7 @@ export const APPLIED_WITHIN_MS = 60_000;
 function clientFor({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient {
   const token = credentials["token"];
   if (!token) throw new SetupMissing("token");
-  const authorization = `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
+  const authorization = basic(token, "");
   return httpClient({ provider: "focus-nfe", baseUrl, fetch, headers: { authorization } });
 }
 
@@ -62,14 +63,7 @@ interface Api {
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const api = (): Api => ({ http: clientFor(connection, fetch), connection });
   return {
-    invoice: async (request, call) => {
-      try {
-        return await invoice(api(), request, call);
-      } catch (error) {
-        if (error instanceof Rejected) return toDecline(error);
-        throw error;
-      }
-    },
+    invoice: orDeclined(async (request: InvoiceRequest, call: CallContext) => invoice(api(), request, call), toDecline),
     lookup: async (subject, call) => lookup(api(), subject, call),
   };
 }

@@ -7,6 +7,7 @@
 import { parseTaxId } from "../../schema/documents.ts";
 import type { ChargeRequest, ChargeResult } from "../../schema/meta-tools/charge.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type Fetch, type LookupSubject,
   type Observation, type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
@@ -33,7 +34,7 @@ export const iugu: ProviderDefinition = {
 function clientFor({ credentials, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient {
   const token = credentials["api_token"];
   if (!token) throw new SetupMissing("api_token");
-  const authorization = `Basic ${Buffer.from(`${token}:`).toString("base64")}`;
+  const authorization = basic(token, "");
   return httpClient({ provider: "iugu", baseUrl, fetch, headers: { authorization } });
 }
 

@@ -10,13 +10,14 @@ import type { ShipRequest, ShipResult } from "../../schema/meta-tools/ship.ts";
 import { fromDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
+import { orDeclined } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type Fetch, type InboundMessage, type LookupSubject, type Observation,
   type Outcome, type Provider, type ProviderDefinition, type ProviderEvent,
 } from "../provider.ts";
 import {
-  choose, declined, invalid, ofCarrier, orDeclined, parcelSettings, quoted, senderSettings, softly, type Declined, type Offer,
+  choose, declined, invalid, ofCarrier, parcelSettings, quoted, senderSettings, softly, type Declined, type Offer,
 } from "../shipping.ts";
 import { toCart, toQuestion, toShipment, type Shipment } from "./shipment.ts";
 import { tools } from "./tools.ts";

@@ -12,6 +12,7 @@ import { fromDecimal, toDecimal } from "../../schema/money.ts";
 import type { StateOf } from "../../schema/settlement.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import { completing } from "../native.ts";
+import { orDeclined } from "../parts.ts";
 import {
   OutcomeUnknown, Rejected, SetupMissing, Unanswered,
   type CallContext, type ConnectionConfig, type DeclineReason, type Fetch, type InboundMessage, type LookupSubject,
@@ -61,14 +62,7 @@ export const APPLIED_WITHIN_MS = 60_000;
 function connect(connection: ConnectionConfig, fetch: Fetch): Provider {
   const api = { http: clientFor(connection, fetch), connection };
   return {
-    invoice: async (request, call) => {
-      try {
-        return await invoice(api, request, call);
-      } catch (error) {
-        if (error instanceof Rejected) return toDecline(error);
-        throw error;
-      }
-    },
+    invoice: orDeclined(async (request: InvoiceRequest, call: CallContext) => invoice(api, request, call), toDecline),
     lookup: (subject, call) => lookup(api, subject, call),
   };
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { certificateFields } from "../client-certificate.ts";
 import { httpClient, type HttpClient, type HttpOptions, type RequestSpec } from "../http.ts";
 import { completing } from "../native.ts";
+import { basic } from "../parts.ts";
 import { SetupMissing, type CallContext, type ConnectionConfig, type ConnectionField, type Fetch } from "../provider.ts";
 import { withBearer, type Granted } from "../tokens.ts";
 import type { Bank } from "./bank.ts";
@@ -51,7 +52,7 @@ function tokenRequest(bank: Bank, connection: ConnectionConfig): RequestSpec {
   return {
     method: "POST", path: isTest(bank, connection) ? bank.token.test : bank.token.live,
     form: { grant_type: "client_credentials", scope, ...(client !== "basic" && { client_id: id }), ...(client === "form" && { client_secret: secret }) },
-    ...(client === "basic" && { headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` } }),
+    ...(client === "basic" && { headers: { authorization: basic(id, secret) } }),
   };
 }
 

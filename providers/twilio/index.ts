@@ -9,6 +9,7 @@ import { normalizePhone } from "../../schema/documents.ts";
 import type { NotifyRequest, NotifyResult } from "../../schema/meta-tools/notify.ts";
 import { httpClient, type HttpClient } from "../http.ts";
 import { completing } from "../native.ts";
+import { basic } from "../parts.ts";
 import {
   Rejected, SetupMissing, Unanswered, type CallContext, type ConnectionConfig, type Fetch, type LookupSubject, type Observation,
   type Outcome, type Provider, type ProviderDefinition,
@@ -52,7 +53,7 @@ function clientFor({ credentials, settings, baseUrl }: ConnectionConfig, fetch: 
   const { account_sid: accountSid } = settings;
   if (!accountSid) throw new SetupMissing("account_sid");
   if (!secret) throw new SetupMissing("auth_token");
-  const authorization = `Basic ${Buffer.from(`${keySid || accountSid}:${secret}`).toString("base64")}`;
+  const authorization = basic(keySid || accountSid, secret);
   const account = `${baseUrl}/2010-04-01/Accounts/${encodeURIComponent(accountSid)}`;
   return httpClient({ provider: "twilio", baseUrl: account, fetch, headers: { authorization } });
 }

@@ -5,6 +5,7 @@
  * read 2026-11-20. Quirks: amounts go out as integer centavos and come back as decimal text; the path carries the marketplace.
  */
 import { httpClient, type HttpClient } from "../http.ts";
+import { basic } from "../parts.ts";
 import { SetupMissing, type ConnectionConfig, type Fetch, type ProviderDefinition } from "../provider.ts";
 import { tools } from "./tools.ts";
 
@@ -26,7 +27,7 @@ export const zoop: ProviderDefinition = {
 function clientFor({ credentials, settings, baseUrl }: ConnectionConfig, fetch: Fetch): HttpClient {
   const key = required(credentials, "api_key");
   const marketplace = encodeURIComponent(required(settings, "marketplace_id"));
-  const authorization = `Basic ${Buffer.from(`${key}:`).toString("base64")}`;
+  const authorization = basic(key, "");
   return httpClient({ provider: "zoop", baseUrl: `${baseUrl}/${marketplace}`, fetch, headers: { authorization } });
 }
 

@@ -56,7 +56,8 @@ async function start({ settings = {}, credentials = {}, live = false }: { settin
   const fetch = async (request: Request) => {
     const text = await request.clone().text();
     const { host, pathname } = new URL(request.url);
-    const one = { host, path: pathname, action: request.headers.get("soapaction")!, text, body: (parseXml(text) as any).Envelope.Body };
+    const { Envelope: { Body: body } } = parseXml(text) as { Envelope: { Body: Received["body"] } };
+    const one = { host, path: pathname, action: request.headers.get("soapaction")!, text, body };
     received.push(one);
     return (await instead.answer?.(one)) ?? twin.fetch(request);
   };

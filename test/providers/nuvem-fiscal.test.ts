@@ -497,11 +497,11 @@ describe("the twin", () => {
     const headers = { authorization: received.at(-1)!.authorization! };
     const list = async (query: string) => {
       const answer = await twin.fetch(new Request(`${API}/nfse?${query}`, { headers }));
-      return { status: answer.status, body: (await answer.json()) as any };
+      return { status: answer.status, body: (await answer.json()) as { "@count"?: number; data: { referencia: string }[] } };
     };
     const whose = `cpf_cnpj=${cnpj}&ambiente=homologacao`;
     const { body } = await list(`${whose}&$top=1&$inlinecount=true`);
-    expect([body["@count"], body.data.map(({ referencia }: any) => referencia)]).toEqual([2, [OTHER_REFERENCE]]);
+    expect([body["@count"], body.data.map(({ referencia }) => referencia)]).toEqual([2, [OTHER_REFERENCE]]);
     expect((await list(`${whose}&$skip=1`)).body.data).toMatchObject([{ referencia: REFERENCE }]);
     expect((await list(`cpf_cnpj=${cnpj}&ambiente=producao`)).body.data).toEqual([]);
     expect((await list("")).status).toBe(400);
